@@ -1,0 +1,46 @@
+// Inner products: one pair, one vector against many gathered rows, and grouped rows against a
+// batch.
+//
+// Sums are accumulated in fp32, in an order that depends on the level in use but on nothing else:
+// the same call gives the same bits, alone or beside others. Error: at most c * dim * eps * sum
+// |x_k y_k|.
+#pragma once
+
+#include <slidekit/kernels/export.hpp>
+#include <slidekit/kernels/views.hpp>
+
+namespace slidekit::kernels {
+
+/// sum_k x[k] * y[k] over dim elements. Never throws or allocates; thread-safe.
+SLIDEKIT_API float dot(const float* x, const float* y, std::size_t dim) noexcept;
+
+/// out[i] = sum_k x[k] * rows[ids[i]][k], i < count: one vector against gathered rows.
+///
+/// Rows may come from DRAM: the kernel prefetches 16 rows ahead.
+/// Requires: x has rows.dim elements, ids[i] < rows.rows, out has count elements.
+SLIDEKIT_API void dot_rows(const float* x,
+                           RowMatrix<const float> rows,
+                           const std::uint32_t* ids,
+                           std::size_t count,
+                           float* out) noexcept;
+
+/// The same on 8-bit rows, exact in int32: a quarter of the bytes, for ranking candidates.
+///
+/// Requires: x[k] <= 127, so that no level saturates; dim <= 65536.
+SLIDEKIT_API void dot_rows_i8(const std::uint8_t* x,
+                              RowMatrix<const std::int8_t> rows,
+                              const std::uint32_t* ids,
+                              std::size_t count,
+                              std::int32_t* out) noexcept;
+
+/// out[slot] = rows[id] . vectors[vector] + bias[id] for every pair of the groups: each row is read
+/// once and dotted with all its vectors, which are expected in cache.
+///
+/// bias may be null. Requires: rows.dim == vectors.dim; ids < rows.rows; vectors < vectors.rows.
+SLIDEKIT_API void dot_groups(GroupsView groups,
+                             RowMatrix<const float> rows,
+                             const float* bias,
+                             RowMatrix<const float> vectors,
+                             float* out) noexcept;
+
+}  // namespace slidekit::kernels

@@ -1,0 +1,77 @@
+// Locality-sensitive hashes of dense vectors: SimHash and DWTA, one vector or a batch of rows.
+//
+// A plan describes L tables of K codes; hashing a vector gives one bucket key a table. Both forms,
+// and all levels, agree bit for bit with the scalar oracle: sums run in the plan's order, without
+// FMA.
+#pragma once
+
+#include <slidekit/kernels/export.hpp>
+#include <slidekit/kernels/views.hpp>
+
+namespace slidekit::kernels {
+
+/// Where the key of (row, table) goes: keys[row * row_stride + table * table_stride].
+struct KeyLayout {
+    std::size_t row_stride = 0;
+    std::size_t table_stride = 1;
+};
+
+/// SimHash (Charikar 2002) with sparse projections of entries {+1, 0, -1}, about dim/3 non-zeros
+/// each (Achlioptas 2003; SLIDE section 4.2): code = 1 if the projection is > 0, else 0 (so 0, -0
+/// and NaN give 0). Key of a table: its K codes, the first one most significant.
+struct SimHashPlan {
+    std::uint32_t dim = 0;
+    std::uint32_t k = 0;         // codes a table, 1..24
+    std::uint32_t l = 0;         // tables
+    std::uint32_t nonzeros = 0;  // of each projection
+    /// terms[bit * nonzeros + j]: coordinate c of the j-th non-zero, as c for +1 and dim + c for
+    /// -1.
+    const std::uint16_t* terms = nullptr;
+};
+
+/// DWTA (Chen and Shrivastava 2018), dense input, bins of 8: code = position within its bin of the
+/// largest value; of equal values (ReLU zeros!) that of the lowest coordinate wins; NaN loses to
+/// all. Key of a table: sum over its codes of code << (shift * (K - 1 - j)); shift 3 concatenates,
+/// shift 2 is the overlapping packing of the released SLIDE.
+struct DwtaPlan {
+    static constexpr std::uint32_t kBinSize = 8;
+    std::uint32_t dim = 0;
+    std::uint32_t k = 0;
+    std::uint32_t l = 0;
+    std::uint32_t shift = 3;
+    /// For bin b (= table * k + j) its 8 candidates by ascending coordinate, candidate-major:
+    /// coordinates[c * bins + b] and positions[c * bins + b], bins = k * l rounded up to a multiple
+    /// of 16.
+    std::uint32_t bins = 0;
+    const std::uint16_t* coordinates = nullptr;
+    const std::uint8_t* positions = nullptr;
+};
+
+/// Floats of scratch that hash_*_rows need for vectors of this dim.
+[[nodiscard]] constexpr std::size_t hash_scratch_floats(std::size_t dim) noexcept {
+    return 2 * dim * 16 + 16;
+}
+
+/// Keys of one vector of plan.dim elements: keys[t], t < plan.l.
+SLIDEKIT_API void hash_simhash(const SimHashPlan& plan,
+                               const float* x,
+                               std::uint32_t* keys) noexcept;
+SLIDEKIT_API void hash_dwta(const DwtaPlan& plan, const float* x, std::uint32_t* keys) noexcept;
+
+/// Keys of all rows, each less `centre` (plan.dim elements; null: nothing taken off), in one
+/// rounding per coordinate. scratch: hash_scratch_floats(plan.dim) floats. Requires: rows.dim ==
+/// plan.dim.
+SLIDEKIT_API void hash_simhash_rows(const SimHashPlan& plan,
+                                    RowMatrix<const float> rows,
+                                    const float* centre,
+                                    std::uint32_t* keys,
+                                    KeyLayout layout,
+                                    float* scratch) noexcept;
+SLIDEKIT_API void hash_dwta_rows(const DwtaPlan& plan,
+                                 RowMatrix<const float> rows,
+                                 const float* centre,
+                                 std::uint32_t* keys,
+                                 KeyLayout layout,
+                                 float* scratch) noexcept;
+
+}  // namespace slidekit::kernels

@@ -1,0 +1,60 @@
+// Scaled sums of rows.
+//
+// bag_rows keeps a block of its output in registers over all rows, so that a row costs its loads
+// and nothing else: without that, each row would load and store the output again. What decides its
+// speed is the way of the rows from memory: they are asked for well ahead.
+#pragma once
+
+#include <slidekit/kernels/axpy.hpp>
+
+#include "simd-inl.hpp"
+
+namespace slidekit::kernels::detail {
+namespace {
+
+template <class Arch>
+void axpy(float a, const float* x, float* y, std::size_t dim) noexcept {
+    const Floats<Arch> factor(a);
+    for_blocks<Arch, 4>(dim, [&](auto block, std::size_t at) SLIDEKIT_INLINE {
+        for (std::size_t j = 0; j < block.kCount; ++j) {
+            block.store(y + at, j, fused_add(factor, block.load(x + at, j), block.load(y + at, j)));
+        }
+    });
+}
+
+// Accumulators: fp32, one a coordinate, in the order of the input.
+template <class Arch>
+void bag_rows(SparseView input, RowMatrix<const float> rows, float* out) noexcept {
+    constexpr std::size_t kAhead = 16;
+    with_dim(rows.dim, [&](std::size_t dim) SLIDEKIT_INLINE {
+        for_blocks<Arch, kRowVectors<Arch>>(dim, [&](auto block, std::size_t at) SLIDEKIT_INLINE {
+            Floats<Arch> sums[block.kCount];
+            for (std::size_t j = 0; j < block.kCount; ++j) sums[j] = block.load(out + at, j);
+            for (std::size_t i = 0; i < input.nnz; ++i) {
+                // The first block brings the whole row; the others find it in cache.
+                if (at == 0 && i + kAhead < input.nnz)
+                    prefetch_row(rows.row(input.ids[i + kAhead]), dim);
+                const float* row = rows.row(input.ids[i]) + at;
+                const Floats<Arch> value(input.values[i]);
+                for (std::size_t j = 0; j < block.kCount; ++j)
+                    sums[j] = fused_add(value, block.load(row, j), sums[j]);
+            }
+            for (std::size_t j = 0; j < block.kCount; ++j) block.store(out + at, j, sums[j]);
+        });
+    });
+}
+
+// One row after the other, so that repeated ids add up.
+template <class Arch>
+void scatter_rows(SparseView weights, const float* x, RowMatrix<float> rows) noexcept {
+    constexpr std::size_t kAhead = 16;
+    with_dim(rows.dim, [&](std::size_t dim) SLIDEKIT_INLINE {
+        for (std::size_t i = 0; i < weights.nnz; ++i) {
+            if (i + kAhead < weights.nnz) prefetch_row(rows.row(weights.ids[i + kAhead]), dim);
+            axpy<Arch>(weights.values[i], x, rows.row(weights.ids[i]), dim);
+        }
+    });
+}
+
+}  // namespace
+}  // namespace slidekit::kernels::detail

@@ -1,0 +1,124 @@
+// Choice of the level, once, and the public functions: one indirect call each.
+#include <atomic>
+#include <cstdlib>
+
+#include <slidekit/kernels/isa.hpp>
+
+#include "table.hpp"
+
+namespace slidekit::kernels {
+namespace {
+
+using detail::KernelTable;
+
+const KernelTable* table_of(Isa isa) noexcept {
+    switch (isa) {
+#ifdef SLIDEKIT_HAVE_AVX2
+        case Isa::avx2: return detail::avx2_table();
+#endif
+#ifdef SLIDEKIT_HAVE_AVX512
+        case Isa::avx512: return detail::avx512_table();
+#endif
+        default: return detail::scalar_table();
+    }
+}
+
+struct Choice {
+    Isa isa = Isa::scalar;
+    std::string_view complaint;
+};
+
+Isa best_supported() noexcept {
+    Isa best = Isa::scalar;
+    for (const Isa isa : kIsaLevels) {
+        if (is_supported(isa)) best = isa;
+    }
+    return best;
+}
+
+Choice choose() noexcept {
+    Choice choice{.isa = best_supported(), .complaint = {}};
+    const char* asked = std::getenv("SLIDEKIT_ISA");
+    if (asked == nullptr || *asked == '\0') return choice;
+    const std::optional<Isa> isa = parse_isa(asked);
+    if (!isa) {
+        choice.complaint =
+            "SLIDEKIT_ISA names no known level (scalar, avx2, avx512): using the best one "
+            "supported";
+    } else if (!is_supported(*isa)) {
+        choice.complaint =
+            "SLIDEKIT_ISA names a level that this machine cannot run: using the best one supported";
+    } else {
+        choice.isa = *isa;
+    }
+    return choice;
+}
+
+const Choice& initial_choice() noexcept {
+    static const Choice choice = choose();
+    return choice;
+}
+
+struct Active {
+    std::atomic<const KernelTable*> table;
+    std::atomic<Isa> isa;
+};
+
+Active& active() noexcept {
+    static Active state{{table_of(initial_choice().isa)}, {initial_choice().isa}};
+    return state;
+}
+
+}  // namespace
+
+std::string_view isa_name(Isa isa) noexcept {
+    switch (isa) {
+        case Isa::avx2: return "avx2";
+        case Isa::avx512: return "avx512";
+        default: return "scalar";
+    }
+}
+
+std::optional<Isa> parse_isa(std::string_view name) noexcept {
+    for (const Isa isa : kIsaLevels) {
+        if (isa_name(isa) == name) return isa;
+    }
+    return std::nullopt;
+}
+
+// __builtin_cpu_supports asks XGETBV too, so a kernel that does not save the wide registers is
+// heard.
+bool is_supported(Isa isa) noexcept {
+    switch (isa) {
+#ifdef SLIDEKIT_HAVE_AVX2
+        case Isa::avx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#endif
+#ifdef SLIDEKIT_HAVE_AVX512
+        case Isa::avx512:
+            return is_supported(Isa::avx2) && __builtin_cpu_supports("avx512f") &&
+                   __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                   __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+#endif
+        default: return isa == Isa::scalar;
+    }
+}
+
+Isa active_isa() noexcept { return active().isa.load(std::memory_order_relaxed); }
+
+bool select_isa(Isa isa) noexcept {
+    if (!is_supported(isa)) return false;
+    active().table.store(table_of(isa), std::memory_order_release);
+    active().isa.store(isa, std::memory_order_relaxed);
+    return true;
+}
+
+std::string_view isa_complaint() noexcept { return initial_choice().complaint; }
+
+#define SLIDEKIT_KERNEL(name, result, parameters, arguments)                   \
+    result name parameters noexcept {                                          \
+        return active().table.load(std::memory_order_acquire)->name arguments; \
+    }
+#include "kernels.def"
+#undef SLIDEKIT_KERNEL
+
+}  // namespace slidekit::kernels

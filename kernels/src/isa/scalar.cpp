@@ -1,0 +1,18 @@
+// The scalar level: plain code for any processor.
+#include "scalar-inl.hpp"
+#include "table.hpp"
+
+namespace slidekit::kernels::detail {
+namespace {
+
+constexpr KernelTable kTable{
+#define SLIDEKIT_KERNEL(name, result, parameters, arguments) &name,
+#include "kernels.def"
+#undef SLIDEKIT_KERNEL
+};
+
+}  // namespace
+
+const KernelTable* scalar_table() noexcept { return &kTable; }
+
+}  // namespace slidekit::kernels::detail

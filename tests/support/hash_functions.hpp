@@ -1,0 +1,158 @@
+// Hash functions drawn from a seed, and vectors to hash: for tests and benches of the hash kernels.
+//
+// All is drawn from a generator written out here, so that golden keys hold on every platform and
+// standard library. Padding bins of a DWTA plan hold coordinates that no vector has: no kernel may
+// use them.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include <slidekit/kernels/hash.hpp>
+
+namespace slidekit::test {
+
+/// splitmix64 (Steele, Lea and Flood 2014).
+class Draw {
+public:
+    explicit Draw(std::uint64_t seed) : state_(seed) {}
+
+    std::uint64_t bits() {
+        std::uint64_t z = (state_ += 0x9e3779b97f4a7c15ULL);
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+        return z ^ (z >> 31);
+    }
+    std::size_t below(std::size_t n) { return static_cast<std::size_t>(bits() % n); }
+    /// In [-1, 1), a multiple of 2^-23.
+    float uniform() {
+        return static_cast<float>(static_cast<std::int64_t>(bits() >> 40) - (1 << 23)) /
+               static_cast<float>(1 << 23);
+    }
+    /// Sum of twelve uniforms: near enough to a normal variable, and the same everywhere.
+    float normal() {
+        float sum = 0;
+        for (int i = 0; i < 12; ++i) sum += uniform();
+        return sum / 2;
+    }
+
+    std::vector<float> normals(std::size_t n) {
+        std::vector<float> x(n);
+        for (float& value : x) value = normal();
+        return x;
+    }
+
+    /// The first `n` of a random order of 0..size-1.
+    std::vector<std::uint16_t> order(std::size_t size, std::size_t n) {
+        std::vector<std::uint16_t> all(size);
+        std::iota(all.begin(), all.end(), std::uint16_t{0});
+        for (std::size_t i = 0; i < n; ++i) std::swap(all[i], all[i + below(size - i)]);
+        all.resize(n);
+        return all;
+    }
+
+private:
+    std::uint64_t state_;
+};
+
+class SimHashFunctions {
+public:
+    SimHashFunctions(std::uint32_t dim,
+                     std::uint32_t k,
+                     std::uint32_t l,
+                     std::uint32_t nonzeros,
+                     std::uint64_t seed)
+        : plan_{.dim = dim, .k = k, .l = l, .nonzeros = nonzeros, .terms = nullptr} {
+        Draw draw(seed);
+        for (std::size_t bit = 0; bit < std::size_t{k} * l; ++bit) {
+            std::vector<std::uint16_t> coordinates = draw.order(dim, nonzeros);
+            std::sort(coordinates.begin(), coordinates.end());
+            for (const std::uint16_t c : coordinates) {
+                terms_.push_back(static_cast<std::uint16_t>(c + (draw.below(2) == 0 ? 0 : dim)));
+            }
+        }
+    }
+
+    [[nodiscard]] kernels::SimHashPlan plan() const {
+        kernels::SimHashPlan plan = plan_;
+        plan.terms = terms_.data();
+        return plan;
+    }
+
+private:
+    kernels::SimHashPlan plan_;
+    std::vector<std::uint16_t> terms_;
+};
+
+class DwtaFunctions {
+public:
+    DwtaFunctions(std::uint32_t dim,
+                  std::uint32_t k,
+                  std::uint32_t l,
+                  std::uint32_t shift,
+                  std::uint64_t seed)
+        : plan_{.dim = dim, .k = k, .l = l, .shift = shift, .bins = (k * l + 15) / 16 * 16} {
+        constexpr std::size_t kBin = kernels::DwtaPlan::kBinSize;
+        Draw draw(seed);
+        // Permutations laid end to end, cut into bins.
+        while (order_.size() < kBin * k * l) {
+            const std::vector<std::uint16_t> one = draw.order(dim, dim);
+            order_.insert(order_.end(), one.begin(), one.end());
+        }
+        coordinates_.assign(kBin * plan_.bins, 0xffff);
+        positions_.assign(kBin * plan_.bins, 0xff);
+        for (std::size_t bin = 0; bin < std::size_t{k} * l; ++bin) {
+            const std::uint16_t* candidates = order_.data() + bin * kBin;
+            std::vector<std::uint8_t> ascending(kBin);
+            std::iota(ascending.begin(), ascending.end(), std::uint8_t{0});
+            std::stable_sort(
+                ascending.begin(), ascending.end(), [&](std::uint8_t a, std::uint8_t b) {
+                    return candidates[a] < candidates[b];
+                });
+            for (std::size_t c = 0; c < kBin; ++c) {
+                coordinates_[c * plan_.bins + bin] = candidates[ascending[c]];
+                positions_[c * plan_.bins + bin] = ascending[c];
+            }
+        }
+    }
+
+    [[nodiscard]] kernels::DwtaPlan plan() const {
+        kernels::DwtaPlan plan = plan_;
+        plan.coordinates = coordinates_.data();
+        plan.positions = positions_.data();
+        return plan;
+    }
+
+    /// The coordinates bin after bin, each bin by position: what the textbook loops over.
+    [[nodiscard]] const std::vector<std::uint16_t>& order() const { return order_; }
+
+private:
+    kernels::DwtaPlan plan_;
+    std::vector<std::uint16_t> order_;
+    std::vector<std::uint16_t> coordinates_;
+    std::vector<std::uint8_t> positions_;
+};
+
+/// `rows` vectors of one width, one after the other, `stride` apart.
+struct Rows {
+    std::vector<float> data;
+    std::size_t rows;
+    std::size_t dim;
+    std::size_t stride;
+
+    [[nodiscard]] kernels::RowMatrix<const float> view() const {
+        return {data.data(), rows, dim, stride};
+    }
+    [[nodiscard]] const float* row(std::size_t i) const { return data.data() + i * stride; }
+};
+
+inline Rows normal_rows(Draw& draw, std::size_t rows, std::size_t dim, std::size_t stride) {
+    return {draw.normals(rows * stride), rows, dim, stride};
+}
+
+}  // namespace slidekit::test
