@@ -1,0 +1,42 @@
+// The machine as a training run sees it: topology, worker threads, page policy, and a list of what
+// was got.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <slidekit/kernels/export.hpp>
+#include <slidekit/system/executor.hpp>
+#include <slidekit/system/region.hpp>
+#include <slidekit/system/topology.hpp>
+
+namespace slidekit::system {
+
+struct RuntimeConfig {
+    unsigned threads = 0;  // as Executor takes it: 0 for one a processor that this process may use
+    HugePages huge_pages = HugePages::prefer;
+};
+
+/// Made once by a program and lent to what it builds. Thread-compatible. Must outlive what borrows
+/// it.
+class SLIDEKIT_API Runtime {
+public:
+    explicit Runtime(const RuntimeConfig& config);
+
+    [[nodiscard]] const Topology& topology() const noexcept { return topology_; }
+    [[nodiscard]] Executor& executor() noexcept { return executor_; }
+
+    /// A zeroed region under this runtime's page policy; its report is kept. Throws Error (memory).
+    [[nodiscard]] Region allocate(std::size_t bytes, std::string tag);
+
+    /// Reports of all regions made so far.
+    [[nodiscard]] const std::vector<RegionReport>& reports() const noexcept { return reports_; }
+
+private:
+    HugePages huge_pages_;
+    Topology topology_;
+    Executor executor_;
+    std::vector<RegionReport> reports_;
+};
+
+}  // namespace slidekit::system
