@@ -1,0 +1,37 @@
+// Batches of a data set in an order that is shuffled anew each epoch.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <slidekit/data/dataset.hpp>
+#include <slidekit/kernels/export.hpp>
+
+namespace slidekit::data {
+
+/// Copies of the chosen points, as one CSR block whose arrays are reused from batch to batch.
+class SLIDEKIT_API Batch {
+public:
+    /// Replaces the contents by the given points of `source`, in the given order.
+    void assign(const PointsView& source, std::span<const std::uint32_t> points);
+    [[nodiscard]] PointsView view() const noexcept;
+    [[nodiscard]] std::uint32_t size() const noexcept { return points_; }
+
+private:
+    std::uint32_t points_ = 0;
+    std::uint32_t features_ = 0;
+    std::uint32_t labels_ = 0;
+    std::vector<std::uint64_t> feature_offsets_;
+    std::vector<std::uint32_t> feature_ids_;
+    std::vector<float> feature_values_;
+    std::vector<std::uint64_t> label_offsets_;
+    std::vector<std::uint32_t> label_ids_;
+};
+
+/// The order of points in an epoch: a permutation that depends on (seed, epoch) only (Fisher and
+/// Yates).
+[[nodiscard]] SLIDEKIT_API std::vector<std::uint32_t> shuffled_order(std::uint32_t points,
+                                                                     std::uint64_t seed,
+                                                                     std::uint64_t epoch);
+
+}  // namespace slidekit::data

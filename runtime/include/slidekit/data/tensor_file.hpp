@@ -1,0 +1,62 @@
+// safetensors files: named tensors behind a JSON header, readable by anybody's safetensors.
+//
+// Written to a temporary name in the same folder, synced and renamed, so that a name never holds
+// half a file.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <slidekit/kernels/export.hpp>
+
+namespace slidekit::data {
+
+/// A tensor to be written: rows of `shape.back()` floats that stand `stride` apart in memory.
+struct TensorSource {
+    std::string name;
+    std::vector<std::uint64_t> shape;  // one or two dimensions
+    const float* data = nullptr;
+    std::size_t stride = 0;  // floats from row to row; for one dimension unused
+};
+
+/// Writes dtype F32 tensors and string metadata. Throws Error (output); an existing file of that
+/// name is replaced at once or left as it was.
+SLIDEKIT_API void write_tensors(const std::filesystem::path& file,
+                                std::span<const TensorSource> tensors,
+                                const std::map<std::string, std::string>& metadata);
+
+struct TensorInfo {
+    std::string name;
+    std::vector<std::uint64_t> shape;
+    std::string dtype;  // "F32"
+};
+
+/// A safetensors file mapped for reading. Const use from many threads.
+class SLIDEKIT_API TensorFile {
+public:
+    /// Throws Error (input) for a missing, foreign, torn or inconsistent file, saying which.
+    explicit TensorFile(const std::filesystem::path& file);
+    TensorFile(TensorFile&&) noexcept;
+    TensorFile& operator=(TensorFile&&) noexcept;
+    ~TensorFile();
+
+    [[nodiscard]] const std::map<std::string, std::string>& metadata() const noexcept;
+    [[nodiscard]] const std::vector<TensorInfo>& tensors()
+        const noexcept;  // in order of their place
+
+    /// The elements of an F32 tensor of this shape. Throws Error (input) where it is absent or
+    /// differs.
+    [[nodiscard]] std::span<const float> read(const std::string& name,
+                                              std::span<const std::uint64_t> shape) const;
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace slidekit::data

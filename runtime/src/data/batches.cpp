@@ -1,0 +1,54 @@
+// Batches: copies of points, and the order of an epoch.
+#include <slidekit/data/batches.hpp>
+
+#include <numeric>
+#include <utility>
+
+#include <slidekit/system/random.hpp>
+
+namespace slidekit::data {
+
+void Batch::assign(const PointsView& source, std::span<const std::uint32_t> points) {
+    points_ = static_cast<std::uint32_t>(points.size());
+    features_ = source.features;
+    labels_ = source.labels;
+    feature_offsets_.assign(1, 0);
+    label_offsets_.assign(1, 0);
+    feature_ids_.clear();
+    feature_values_.clear();
+    label_ids_.clear();
+    for (const std::uint32_t point : points) {
+        const std::span<const std::uint32_t> labels = source.labels_of(point);
+        label_ids_.insert(label_ids_.end(), labels.begin(), labels.end());
+        label_offsets_.push_back(label_ids_.size());
+        const std::size_t begin = source.feature_offsets[point];
+        const auto ids = source.feature_ids.subspan(begin, source.nnz_of(point));
+        const auto values = source.feature_values.subspan(begin, source.nnz_of(point));
+        feature_ids_.insert(feature_ids_.end(), ids.begin(), ids.end());
+        feature_values_.insert(feature_values_.end(), values.begin(), values.end());
+        feature_offsets_.push_back(feature_ids_.size());
+    }
+}
+
+PointsView Batch::view() const noexcept {
+    return {.points = points_,
+            .features = features_,
+            .labels = labels_,
+            .feature_offsets = feature_offsets_,
+            .feature_ids = feature_ids_,
+            .feature_values = feature_values_,
+            .label_offsets = label_offsets_,
+            .label_ids = label_ids_};
+}
+
+std::vector<std::uint32_t> shuffled_order(std::uint32_t points,
+                                          std::uint64_t seed,
+                                          std::uint64_t epoch) {
+    std::vector<std::uint32_t> order(points);
+    std::iota(order.begin(), order.end(), 0U);
+    system::Stream stream(seed, system::Purpose::shuffle, epoch);
+    for (std::uint32_t i = points; i > 1; --i) std::swap(order[i - 1], order[stream.below(i)]);
+    return order;
+}
+
+}  // namespace slidekit::data

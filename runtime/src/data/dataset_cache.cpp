@@ -1,0 +1,184 @@
+// The cache file: a header of fixed size, then the five arrays, each on a 64-byte boundary.
+//
+// It is tied to its text by size and modification time, and to itself by a checksum of everything,
+// so that a torn or foreign file is noticed before a number of it is used.
+#include "data/dataset_cache.hpp"
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include <slidekit/data/atomic_file.hpp>
+#include <slidekit/system/error.hpp>
+#include <slidekit/system/random.hpp>
+
+namespace slidekit::data {
+
+namespace {
+
+constexpr std::array<char, 8> kMagic = {'S', 'L', 'K', 'C', 'A', 'C', 'H', 'E'};
+constexpr std::uint64_t kVersion = 1;
+constexpr std::size_t kAlignment = 64;
+
+struct Header {
+    std::array<char, 8> magic = kMagic;
+    std::uint64_t version = kVersion;
+    FileIdentity source;
+    std::uint64_t points = 0;
+    std::uint64_t features = 0;
+    std::uint64_t labels = 0;
+    std::uint64_t nnz = 0;
+    std::uint64_t label_count = 0;
+    std::uint64_t points_without_labels = 0;
+    std::uint64_t points_without_features = 0;
+    std::uint64_t payload_sum = 0;
+    std::uint64_t header_sum = 0;  // of all fields before it
+    std::array<std::uint64_t, 3> unused{};
+};
+static_assert(sizeof(Header) % kAlignment == 0);
+
+// Four independent lanes, so that the sum runs at the speed of memory rather than of one
+// multiplication after the other.
+std::uint64_t checksum(std::span<const std::byte> bytes) {
+    std::array<std::uint64_t, 4> lanes = {1, 2, 3, 4};
+    constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15ULL;
+    std::size_t at = 0;
+    for (; at + 32 <= bytes.size(); at += 32) {
+        for (std::size_t lane = 0; lane < 4; ++lane) {
+            std::uint64_t word = 0;
+            std::memcpy(&word, bytes.data() + at + 8 * lane, 8);
+            lanes[lane] = std::rotl(lanes[lane] ^ word, 29) * kOdd;
+        }
+    }
+    std::uint64_t sum = bytes.size();
+    for (; at < bytes.size(); ++at) sum = sum * kOdd + static_cast<std::uint64_t>(bytes[at]);
+    for (const std::uint64_t lane : lanes) sum = system::mix64(sum ^ lane);
+    return sum;
+}
+
+std::uint64_t header_checksum(const Header& header) {
+    return checksum(std::as_bytes(std::span(&header, 1)).first(offsetof(Header, header_sum)));
+}
+
+constexpr std::size_t aligned(std::size_t bytes) {
+    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+// Bytes of the five arrays, in the order of the file.
+std::array<std::size_t, 5> array_bytes(const Header& header) {
+    return {(header.points + 1) * sizeof(std::uint64_t),
+            (header.points + 1) * sizeof(std::uint64_t),
+            header.nnz * sizeof(std::uint32_t),
+            header.nnz * sizeof(float),
+            header.label_count * sizeof(std::uint32_t)};
+}
+
+std::size_t payload_bytes(const Header& header) {
+    std::size_t total = 0;
+    for (const std::size_t bytes : array_bytes(header)) total += aligned(bytes);
+    return total;
+}
+
+// Counts that a file of `bytes` bytes could hold, so that sums of them cannot overflow.
+bool plausible(const Header& header, std::size_t bytes) {
+    return header.points < bytes && header.nnz < bytes && header.label_count < bytes &&
+           sizeof(Header) + payload_bytes(header) == bytes;
+}
+
+std::vector<std::byte> payload_of(const PointsView& view) {
+    const std::array<std::span<const std::byte>, 5> arrays = {std::as_bytes(view.feature_offsets),
+                                                              std::as_bytes(view.label_offsets),
+                                                              std::as_bytes(view.feature_ids),
+                                                              std::as_bytes(view.feature_values),
+                                                              std::as_bytes(view.label_ids)};
+    std::vector<std::byte> payload;
+    for (const std::span<const std::byte> array : arrays) {
+        payload.insert(payload.end(), array.begin(), array.end());
+        payload.resize(aligned(payload.size()));
+    }
+    return payload;
+}
+
+template <class T>
+std::span<const T> take(std::span<const std::byte>& bytes, std::size_t count) {
+    const std::span<const T> array{reinterpret_cast<const T*>(bytes.data()), count};
+    bytes = bytes.subspan(aligned(count * sizeof(T)));
+    return array;
+}
+
+}  // namespace
+
+std::filesystem::path cache_of(const std::filesystem::path& file) {
+    std::filesystem::path cache = file;
+    cache += ".cache";
+    return cache;
+}
+
+std::unique_ptr<Dataset::Storage> read_cache(const std::filesystem::path& file,
+                                             const FileIdentity& source,
+                                             std::string& why) {
+    const std::filesystem::path name = cache_of(file);
+    std::error_code unknown;
+    if (!std::filesystem::is_regular_file(name, unknown)) return nullptr;
+    auto storage = std::make_unique<Dataset::Storage>();
+    storage->mapping = MappedFile(name);
+    const std::span<const std::byte> bytes = storage->mapping.bytes();
+    Header header;
+    if (bytes.size() < sizeof(Header)) {
+        why = "its cache is cut off and was made anew";
+        return nullptr;
+    }
+    std::memcpy(&header, bytes.data(), sizeof(Header));
+    if (header.magic != kMagic || header.version != kVersion) {
+        why = "its cache is of another kind or version and was made anew";
+        return nullptr;
+    }
+    if (header.header_sum != header_checksum(header) || !plausible(header, bytes.size()) ||
+        header.payload_sum != checksum(bytes.subspan(sizeof(Header)))) {
+        why = "its cache is damaged and was made anew";
+        return nullptr;
+    }
+    if (header.source != source) return nullptr;  // the text has changed: nothing to remark
+
+    std::span<const std::byte> rest = bytes.subspan(sizeof(Header));
+    PointsView& view = storage->view;
+    view.points = static_cast<std::uint32_t>(header.points);
+    view.features = static_cast<std::uint32_t>(header.features);
+    view.labels = static_cast<std::uint32_t>(header.labels);
+    view.feature_offsets = take<std::uint64_t>(rest, header.points + 1);
+    view.label_offsets = take<std::uint64_t>(rest, header.points + 1);
+    view.feature_ids = take<std::uint32_t>(rest, header.nnz);
+    view.feature_values = take<float>(rest, header.nnz);
+    view.label_ids = take<std::uint32_t>(rest, header.label_count);
+    storage->report.points_without_labels = header.points_without_labels;
+    storage->report.points_without_features = header.points_without_features;
+    storage->report.from_cache = true;
+    return storage;
+}
+
+void write_cache(const std::filesystem::path& file,
+                 const FileIdentity& source,
+                 const Dataset::Storage& storage) {
+    const PointsView& view = storage.view;
+    const std::vector<std::byte> payload = payload_of(view);
+    Header header;
+    header.source = source;
+    header.points = view.points;
+    header.features = view.features;
+    header.labels = view.labels;
+    header.nnz = view.feature_ids.size();
+    header.label_count = view.label_ids.size();
+    header.points_without_labels = storage.report.points_without_labels;
+    header.points_without_features = storage.report.points_without_features;
+    header.payload_sum = checksum(payload);
+    header.header_sum = header_checksum(header);
+    AtomicFile out(cache_of(file));
+    out.write(&header, sizeof(header));
+    out.write(payload.data(), payload.size());
+    out.commit();
+}
+
+}  // namespace slidekit::data

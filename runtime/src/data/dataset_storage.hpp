@@ -1,0 +1,42 @@
+// What a data set owns: vectors that a reader filled, or a mapped cache file.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <slidekit/data/dataset.hpp>
+
+#include "data/mapped_file.hpp"
+
+namespace slidekit::data {
+
+/// The arrays of PointsView, growing while a text is read.
+struct PointArrays {
+    std::uint32_t features = 0;
+    std::uint32_t labels = 0;
+    std::vector<std::uint64_t> feature_offsets = {0};
+    std::vector<std::uint32_t> feature_ids;
+    std::vector<float> feature_values;
+    std::vector<std::uint64_t> label_offsets = {0};
+    std::vector<std::uint32_t> label_ids;
+
+    [[nodiscard]] PointsView view() const noexcept {
+        return {.points = static_cast<std::uint32_t>(feature_offsets.size() - 1),
+                .features = features,
+                .labels = labels,
+                .feature_offsets = feature_offsets,
+                .feature_ids = feature_ids,
+                .feature_values = feature_values,
+                .label_offsets = label_offsets,
+                .label_ids = label_ids};
+    }
+};
+
+struct Dataset::Storage {
+    PointsView view;
+    DatasetReport report;
+    PointArrays arrays;  // of a text
+    MappedFile mapping;  // of a cache
+};
+
+}  // namespace slidekit::data

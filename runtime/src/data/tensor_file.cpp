@@ -1,0 +1,235 @@
+// safetensors: eight bytes of length, a JSON header of that length, then the tensors' bytes.
+//
+// https://github.com/huggingface/safetensors#format: offsets count from the end of the header,
+// tensors leave no gap, all numbers are little-endian. The header is padded with blanks so that
+// data starts on 64 bytes.
+#include <slidekit/data/tensor_file.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include <slidekit/data/atomic_file.hpp>
+#include <slidekit/system/error.hpp>
+
+#include "data/mapped_file.hpp"
+
+namespace slidekit::data {
+
+static_assert(std::endian::native == std::endian::little, "safetensors are little-endian");
+
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr std::size_t kAlignment = 64;
+constexpr std::uint64_t kLargestHeader = 100'000'000;  // as the format's own reader has it
+
+std::uint64_t elements_of(const std::vector<std::uint64_t>& shape) {
+    std::uint64_t elements = 1;
+    for (const std::uint64_t extent : shape) elements *= extent;
+    return elements;
+}
+
+std::string header_of(std::span<const TensorSource> tensors,
+                      const std::map<std::string, std::string>& metadata) {
+    ordered_json json = ordered_json::object();
+    if (!metadata.empty()) json["__metadata__"] = metadata;
+    std::uint64_t at = 0;
+    for (const TensorSource& tensor : tensors) {
+        const std::uint64_t end = at + elements_of(tensor.shape) * sizeof(float);
+        json[tensor.name] = {
+            {"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {at, end}}};
+        at = end;
+    }
+    // Names of files may be of any encoding, JSON is UTF-8 only: what is not is marked, never an
+    // error.
+    std::string header = json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+    const std::size_t used = (sizeof(std::uint64_t) + header.size()) % kAlignment;
+    header.append((kAlignment - used) % kAlignment, ' ');
+    return header;
+}
+
+void write_tensor(AtomicFile& out, const TensorSource& tensor) {
+    if (elements_of(tensor.shape) == 0) return;
+    const std::size_t columns = tensor.shape.back();
+    if (tensor.shape.size() < 2 || tensor.stride == columns) {
+        out.write(tensor.data, elements_of(tensor.shape) * sizeof(float));
+        return;
+    }
+    // Padded rows are packed in blocks of about a megabyte: one write each, and no second copy of
+    // the whole.
+    const std::size_t rows = tensor.shape.front();
+    const std::size_t block =
+        std::max<std::size_t>(1, (std::size_t{1} << 18) / std::max<std::size_t>(1, columns));
+    std::vector<float> packed(std::min(block, rows) * columns);
+    for (std::size_t begin = 0; begin < rows; begin += block) {
+        const std::size_t count = std::min(block, rows - begin);
+        for (std::size_t i = 0; i < count; ++i) {
+            std::copy_n(
+                tensor.data + (begin + i) * tensor.stride, columns, packed.data() + i * columns);
+        }
+        out.write(packed.data(), count * columns * sizeof(float));
+    }
+}
+
+}  // namespace
+
+void write_tensors(const std::filesystem::path& file,
+                   std::span<const TensorSource> tensors,
+                   const std::map<std::string, std::string>& metadata) {
+    const std::string header = header_of(tensors, metadata);
+    const std::uint64_t length = header.size();
+    AtomicFile out(file);
+    out.write(&length, sizeof(length));
+    out.write(header);
+    for (const TensorSource& tensor : tensors) write_tensor(out, tensor);
+    out.commit();
+}
+
+struct TensorFile::State {
+    std::filesystem::path file;
+    MappedFile mapping;
+    std::map<std::string, std::string> metadata;
+    std::vector<TensorInfo> tensors;
+    std::map<std::string, std::span<const std::byte>> bytes;
+
+    [[noreturn]] void refuse(const std::string& what) const {
+        throw Error(ErrorCode::input, file.string(), "no usable safetensors file: " + what);
+    }
+    void read_header(std::span<const std::byte> all);
+    void read_tensor(const std::string& name,
+                     const ordered_json& entry,
+                     std::span<const std::byte> data);
+    void check_cover(std::size_t data_bytes) const;
+};
+
+void TensorFile::State::read_tensor(const std::string& name,
+                                    const ordered_json& entry,
+                                    std::span<const std::byte> data) {
+    const auto numbers = [&](const char* key) {
+        if (!entry.is_object() || !entry.contains(key) || !entry[key].is_array())
+            refuse(fmt::format("tensor {} has no {}", name, key));
+        std::vector<std::uint64_t> values;
+        for (const ordered_json& value : entry[key]) {
+            if (!value.is_number_unsigned())
+                refuse(fmt::format("{} of tensor {} are no whole numbers", key, name));
+            values.push_back(value.get<std::uint64_t>());
+        }
+        return values;
+    };
+    if (!entry.is_object() || !entry.contains("dtype") || !entry["dtype"].is_string())
+        refuse(fmt::format("tensor {} has no dtype", name));
+    TensorInfo info{
+        .name = name, .shape = numbers("shape"), .dtype = entry["dtype"].get<std::string>()};
+    const std::vector<std::uint64_t> offsets = numbers("data_offsets");
+    if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > data.size()) {
+        refuse(fmt::format("tensor {} lies outside the file; it is cut off or damaged", name));
+    }
+    const std::uint64_t size = offsets[1] - offsets[0];
+    std::uint64_t expected = sizeof(float);
+    for (const std::uint64_t extent : info.shape) {
+        if (extent != 0 && expected > std::numeric_limits<std::uint64_t>::max() / extent)
+            refuse(fmt::format("tensor {} is too large", name));
+        expected *= extent;
+    }
+    if (info.dtype == "F32" && size != expected)
+        refuse(fmt::format("tensor {} has {} bytes, its shape needs {}", name, size, expected));
+    bytes[name] = data.subspan(offsets[0], size);
+    tensors.push_back(std::move(info));
+}
+
+// Tensors lie one after the other and fill the file: a longer or shorter one has been tampered
+// with.
+void TensorFile::State::check_cover(std::size_t data_bytes) const {
+    std::size_t at = 0;
+    for (const TensorInfo& tensor : tensors) {
+        const std::span<const std::byte> place = bytes.at(tensor.name);
+        const auto begin = static_cast<std::size_t>(
+            place.data() - (mapping.bytes().data() + mapping.bytes().size() - data_bytes));
+        if (begin != at)
+            refuse(fmt::format("tensor {} does not follow the one before it", tensor.name));
+        at += place.size();
+    }
+    if (at != data_bytes) refuse(fmt::format("{} bytes belong to no tensor", data_bytes - at));
+}
+
+void TensorFile::State::read_header(std::span<const std::byte> all) {
+    std::uint64_t length = 0;
+    if (all.size() < sizeof(length)) refuse(fmt::format("it has {} bytes", all.size()));
+    std::memcpy(&length, all.data(), sizeof(length));
+    if (length > kLargestHeader || length > all.size() - sizeof(length)) {
+        refuse(fmt::format(
+            "its header would have {} bytes, the file has {}; it is cut off or something else",
+            length,
+            all.size()));
+    }
+    const char* const text = reinterpret_cast<const char*>(all.data()) + sizeof(length);
+    const ordered_json json = ordered_json::parse(text, text + length, nullptr, false);
+    if (!json.is_object()) refuse("its header is no JSON object");
+    const std::span<const std::byte> data = all.subspan(sizeof(length) + length);
+    for (const auto& [name, entry] : json.items()) {
+        if (name != "__metadata__") {
+            read_tensor(name, entry, data);
+            continue;
+        }
+        if (!entry.is_object()) refuse("its metadata is no JSON object");
+        for (const auto& [key, value] : entry.items()) {
+            if (!value.is_string()) refuse(fmt::format("its metadata \"{}\" is no text", key));
+            metadata[key] = value.get<std::string>();
+        }
+    }
+    // An empty tensor may stand where the next one begins.
+    const auto place = [&](const TensorInfo& tensor) {
+        const std::span<const std::byte> at = bytes.at(tensor.name);
+        return std::pair(at.data(), at.size());
+    };
+    std::stable_sort(tensors.begin(), tensors.end(), [&](const TensorInfo& a, const TensorInfo& b) {
+        return place(a) < place(b);
+    });
+    check_cover(data.size());
+}
+
+TensorFile::TensorFile(const std::filesystem::path& file) : state_(std::make_unique<State>()) {
+    state_->file = file;
+    state_->mapping = MappedFile(file);
+    state_->read_header(state_->mapping.bytes());
+}
+
+TensorFile::TensorFile(TensorFile&&) noexcept = default;
+TensorFile& TensorFile::operator=(TensorFile&&) noexcept = default;
+TensorFile::~TensorFile() = default;
+
+const std::map<std::string, std::string>& TensorFile::metadata() const noexcept {
+    return state_->metadata;
+}
+const std::vector<TensorInfo>& TensorFile::tensors() const noexcept { return state_->tensors; }
+
+std::span<const float> TensorFile::read(const std::string& name,
+                                        std::span<const std::uint64_t> shape) const {
+    const auto info = std::find_if(state_->tensors.begin(),
+                                   state_->tensors.end(),
+                                   [&](const TensorInfo& tensor) { return tensor.name == name; });
+    if (info == state_->tensors.end()) state_->refuse(fmt::format("tensor {} is missing", name));
+    if (info->dtype != "F32")
+        state_->refuse(fmt::format("tensor {} is {}, F32 is wanted", name, info->dtype));
+    if (!std::equal(shape.begin(), shape.end(), info->shape.begin(), info->shape.end())) {
+        state_->refuse(fmt::format("tensor {} is {}, {} is wanted",
+                                   name,
+                                   fmt::join(info->shape, " x "),
+                                   fmt::join(shape, " x ")));
+    }
+    const std::span<const std::byte> bytes = state_->bytes.at(name);
+    // Files of other writers may start a tensor anywhere; reading floats there is undefined.
+    if (reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(float) != 0)
+        state_->refuse(fmt::format("tensor {} is not aligned to 4 bytes", name));
+    return {reinterpret_cast<const float*>(bytes.data()), bytes.size() / sizeof(float)};
+}
+
+}  // namespace slidekit::data
