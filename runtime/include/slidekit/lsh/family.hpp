@@ -1,0 +1,63 @@
+// Hash families: L tables of K codes drawn from a seed, applied to vectors of one width.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include <slidekit/kernels/export.hpp>
+#include <slidekit/kernels/hash.hpp>
+#include <slidekit/kernels/views.hpp>
+
+namespace slidekit::lsh {
+
+enum class HashFamily { simhash, dwta };
+
+/// How DWTA's 3-bit codes make a key: one after the other, or 2 bits apart as in the released
+/// SLIDE.
+enum class Packing { concat, slide_compat };
+
+struct HashConfig {
+    HashFamily family = HashFamily::simhash;
+    std::uint32_t k = 12;  // codes a table
+    std::uint32_t l = 50;  // tables
+    Packing packing = Packing::concat;
+    std::uint64_t seed = 1;
+};
+
+inline constexpr std::uint32_t kMaxKeyBits = 24;
+inline constexpr std::uint32_t kMaxTables = 4096;
+
+/// Bits of a bucket key: K codes of 1 bit (SimHash) or 3 (DWTA); slide_compat's codes overlap, and
+/// their sum takes 2 K + 2 bits (3 for K = 1). Throws Error (usage) for k or l of 0, too many
+/// tables, keys too wide.
+[[nodiscard]] SLIDEKIT_API std::uint32_t key_bits(const HashConfig& config);
+
+/// The drawn functions. Immutable; hashing is const and safe from many threads.
+class SLIDEKIT_API Family {
+public:
+    /// Functions for vectors of `dim` coordinates (at most 32768). Depends on config.seed only.
+    /// SimHash: each projection has max(1, round(dim/3)) non-zeros at distinct random coordinates,
+    /// ascending, signs fair. DWTA: ceil(K L 8 / dim) random permutations laid end to end and cut
+    /// into bins of 8.
+    Family(const HashConfig& config, std::uint32_t dim);
+    Family(Family&&) noexcept;
+    Family& operator=(Family&&) noexcept;
+    ~Family();
+
+    [[nodiscard]] const HashConfig& config() const noexcept;
+    [[nodiscard]] std::uint32_t dim() const noexcept;
+
+    /// Keys of all rows, less `centre` where it is not null; see kernels::hash_simhash_rows.
+    /// scratch: kernels::hash_scratch_floats(dim) floats.
+    void hash_rows(kernels::RowMatrix<const float> rows,
+                   const float* centre,
+                   std::uint32_t* keys,
+                   kernels::KeyLayout layout,
+                   float* scratch) const noexcept;
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace slidekit::lsh
