@@ -1,0 +1,161 @@
+// The usual network: sparse input -> dense ReLU -> softmax over very many neurons.
+//
+// The softmax is sampled by LSH (a few hundred neurons a sample), or one of the two honest
+// baselines: over all neurons, or over the labels of the batch and uniform negatives that the batch
+// shares.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <variant>
+#include <vector>
+
+#include <slidekit/data/dataset.hpp>
+#include <slidekit/kernels/export.hpp>
+#include <slidekit/lsh/family.hpp>
+#include <slidekit/lsh/tables.hpp>
+#include <slidekit/nn/parameters.hpp>
+#include <slidekit/system/runtime.hpp>
+
+namespace slidekit::nn {
+
+enum class Centre { on, off };
+/// How candidates are ranked: by row dot on 8-bit copies of the rows, by row dot in fp32, or by the
+/// number of tables that a candidate was met in.
+enum class Rank { dot, dot_fp32, count };
+
+/// Active neurons of a sample beside its labels: the best of its own LSH candidates, labels drawn
+/// from the batch (popular ones), and neurons drawn uniformly. What is drawn twice counts once.
+struct Mix {
+    std::uint32_t lsh = 200;
+    std::uint32_t batch = 200;
+    std::uint32_t uniform = 200;
+    /// So many neighbours in the batch share their uniform draws: a row then serves several samples
+    /// at once, and a third of the rows need no update. Of 16 and more, too few rows are pushed
+    /// down in a step and training can collapse (bench/README.md); hard negatives are never shared.
+    std::uint32_t uniform_group = 4;
+};
+
+/// Softmax over each sample's own active set, found by LSH.
+struct LshOutput {
+    lsh::HashConfig hash;
+    Mix mix;
+    Centre centre = Centre::on;
+    Rank rank = Rank::dot;
+    std::uint32_t bucket_cap = 128;
+};
+
+/// Softmax over the labels of the batch and `negatives` uniform draws, shared by the batch.
+struct UniformOutput {
+    std::uint32_t negatives = 4096;
+};
+
+/// Softmax over all neurons.
+struct FullOutput {};
+
+using OutputConfig = std::variant<LshOutput, UniformOutput, FullOutput>;
+
+struct NetworkConfig {
+    std::uint32_t features = 0;
+    std::uint32_t hidden = 128;
+    std::uint32_t labels = 0;
+    OutputConfig output;
+    Optimizer optimizer = Optimizer::adam;
+    float initial_deviation =
+        0.01F;  // of the weights; 0: all zero, for a network that is read from a file
+    std::uint64_t seed = 1;
+};
+
+/// Seconds of one step, by stage.
+struct SLIDEKIT_API StageSeconds {
+    double input_forward = 0;
+    double hash = 0;
+    double select = 0;  // retrieval, ranking and drawing of negatives
+    double group = 0;
+    double forward = 0;   // logits and softmax
+    double backward = 0;  // output layer's gradients and updates
+    double input_backward = 0;
+
+    SLIDEKIT_API StageSeconds& operator+=(const StageSeconds& other) noexcept;
+};
+
+/// What one training step did.
+struct SLIDEKIT_API StepReport {
+    double loss = 0;            // sum over the samples: cross-entropy against 1/|Y| on each label
+    std::uint64_t samples = 0;  // with at least one label; others teach nothing
+    std::uint64_t active = 0;   // pairs (sample, neuron)
+    std::uint64_t rows_touched = 0;      // distinct neurons
+    std::uint64_t candidates = 0;        // distinct ids in the samples' buckets
+    std::uint64_t labels = 0;            // true labels...
+    std::uint64_t labels_retrieved = 0;  // ...that were among the candidates
+    std::uint64_t correct = 0;           // samples whose best active neuron is a label
+    StageSeconds seconds;
+
+    SLIDEKIT_API StepReport& operator+=(const StepReport& other) noexcept;
+};
+
+/// What one rebuild of the tables did.
+struct RebuildReport {
+    double seconds = 0;
+    std::uint64_t rows = 0;
+    lsh::Occupancy occupancy;
+};
+
+/// A prediction: labels of the highest logits, best first; ties to the lower id.
+struct Ranked {
+    std::uint32_t label = 0;
+    float score = 0;
+};
+
+/// Move-only. train_step and rebuild_tables are confined to one thread (they use the runtime's
+/// workers); predict is const.
+class SLIDEKIT_API Network {
+public:
+    /// Draws initial weights from the seed. `met`: neurons that the tables shall hold, ascending
+    /// (those whose label occurs in training); empty: all. Throws Error (memory, usage).
+    Network(system::Runtime& runtime,
+            const NetworkConfig& config,
+            std::vector<std::uint32_t> met = {});
+    Network(Network&&) noexcept;
+    Network& operator=(Network&&) noexcept;
+    ~Network();
+
+    [[nodiscard]] const NetworkConfig& config() const noexcept;
+
+    /// One batch: forward, backward, update. `step` counts from 0 and names the random streams.
+    /// Requires: batch.features and batch.labels equal the network's. Same bits for any number of
+    /// threads.
+    StepReport train_step(const data::PointsView& batch,
+                          const UpdateRule& rule,
+                          std::uint64_t step);
+
+    /// Hashes the rows of the output layer anew. Nothing for the baselines.
+    RebuildReport rebuild_tables();
+
+    /// Share of the exact top `mix.lsh` neurons that the tables find for these points (all rows
+    /// scanned); negative where there are no tables.
+    [[nodiscard]] double top_recall(const data::PointsView& points);
+
+    /// The `count` best labels of each point by exact evaluation over all neurons, point after
+    /// point; count <= labels.
+    [[nodiscard]] std::vector<Ranked> predict(const data::PointsView& points,
+                                              std::uint32_t count) const;
+
+    [[nodiscard]] Parameters& input() noexcept;
+    [[nodiscard]] const Parameters& input() const noexcept;
+    [[nodiscard]] Parameters& output() noexcept;
+    [[nodiscard]] const Parameters& output() const noexcept;
+    /// The hidden layer's bias.
+    [[nodiscard]] std::span<float> hidden_bias() noexcept;
+    [[nodiscard]] std::span<const float> hidden_bias() const noexcept;
+
+    /// Bytes that a network of this configuration takes, and its tables; batch: samples a step.
+    [[nodiscard]] static std::size_t bytes(const NetworkConfig& config, std::uint32_t batch);
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace slidekit::nn

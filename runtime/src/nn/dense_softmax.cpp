@@ -1,0 +1,250 @@
+// The dense softmax over blocks of rows: see the header.
+#include "nn/dense_softmax.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include <slidekit/kernels/activation.hpp>
+#include <slidekit/kernels/axpy.hpp>
+#include <slidekit/kernels/dense.hpp>
+#include <slidekit/kernels/dot.hpp>
+#include <slidekit/system/random.hpp>
+
+namespace slidekit::nn {
+
+using kernels::RowMatrix;
+
+namespace {
+
+// Rows, logits, hidden vectors and gradients of a block share L2: 128 rows x 256 samples are 128 KB
+// of logits, 64 KB of rows and 256 KB of hidden vectors and their gradients.
+constexpr std::size_t kBlockRows = 128;
+
+constexpr float kLowest = -std::numeric_limits<float>::infinity();
+
+}  // namespace
+
+struct DenseSoftmax::Scratch {
+    std::vector<float> rows;      // gathered rows of a block
+    std::vector<float> logits;    // rows x samples
+    std::vector<float> gradient;  // rows x dim
+};
+
+DenseSoftmax::DenseSoftmax(system::Runtime& runtime,
+                           Parameters& parameters,
+                           std::uint32_t negatives,
+                           std::uint64_t seed)
+    : executor_(runtime.executor()),
+      parameters_(parameters),
+      negatives_(negatives),
+      seed_(seed),
+      scratch_(executor_.threads()) {}
+
+DenseSoftmax::~DenseSoftmax() = default;
+
+std::uint32_t DenseSoftmax::row_id(std::size_t i) const noexcept {
+    return negatives_ == kAllNeurons ? static_cast<std::uint32_t>(i) : shared_[i];
+}
+
+std::size_t DenseSoftmax::piece_begin(std::size_t piece) const noexcept {
+    return active_ * piece / Grouping::kPieces;
+}
+
+void DenseSoftmax::choose_rows(const OutputStep& step) {
+    const data::PointsView& batch = step.batch;
+    label_runs_.resize(batch.points);
+    for (std::size_t s = 0; s < batch.points; ++s) {
+        label_runs_[s] = {static_cast<std::uint32_t>(batch.label_offsets[s]),
+                          static_cast<std::uint32_t>(batch.labels_of(s).size())};
+    }
+    labels_.build(executor_, batch.label_ids, label_runs_, parameters_.rows());
+    if (negatives_ == kAllNeurons) {
+        active_ = parameters_.rows();
+        return;
+    }
+    const kernels::GroupsView labels = labels_.view();
+    shared_.assign(labels.ids, labels.ids + labels.count);
+    system::Stream stream(seed_, system::Purpose::uniform_negatives, step.step);
+    for (std::uint32_t i = 0; i < negatives_; ++i)
+        shared_.push_back(stream.below(parameters_.rows()));
+    std::sort(shared_.begin(), shared_.end());
+    shared_.erase(std::unique(shared_.begin(), shared_.end()), shared_.end());
+    active_ = shared_.size();
+}
+
+RowMatrix<const float> DenseSoftmax::rows_of(std::size_t begin,
+                                             std::size_t count,
+                                             Scratch& scratch) const {
+    const RowMatrix<const float> all = std::as_const(parameters_).weights();
+    if (negatives_ == kAllNeurons) return {all.row(begin), count, all.dim, all.stride};
+    scratch.rows.resize(kBlockRows * all.stride);
+    for (std::size_t i = 0; i < count; ++i) {
+        std::copy_n(all.row(shared_[begin + i]), all.dim, scratch.rows.data() + i * all.stride);
+    }
+    return {scratch.rows.data(), count, all.dim, all.stride};
+}
+
+RowMatrix<float> DenseSoftmax::logits_of(std::size_t begin,
+                                         RowMatrix<const float> rows,
+                                         Scratch& scratch) const {
+    const std::size_t stride = padded_stride(samples_);
+    scratch.logits.resize(kBlockRows * stride);
+    const RowMatrix<float> logits{scratch.logits.data(), rows.rows, samples_, stride};
+    for (std::size_t r = 0; r < rows.rows; ++r) {
+        std::fill_n(logits.row(r), samples_, parameters_.bias()[row_id(begin + r)]);
+    }
+    kernels::multiply_add(
+        {.data = rows.data, .rows = rows.rows, .columns = rows.dim, .row_stride = rows.stride},
+        {hidden_transposed_.data(), rows.dim, samples_, stride},
+        logits);
+    return logits;
+}
+
+void DenseSoftmax::fold_piece(std::size_t piece, Scratch& scratch) {
+    float* max = piece_max_.data() + piece * samples_;
+    float* sum = piece_sum_.data() + piece * samples_;
+    std::fill_n(max, samples_, kLowest);
+    std::fill_n(sum, samples_, 0.0F);
+    const std::size_t end = piece_begin(piece + 1);
+    for (std::size_t begin = piece_begin(piece); begin < end; begin += kBlockRows) {
+        const RowMatrix<const float> rows =
+            rows_of(begin, std::min(kBlockRows, end - begin), scratch);
+        kernels::fold_softmax_columns(logits_of(begin, rows, scratch), max, sum);
+    }
+}
+
+void DenseSoftmax::merge_normalizers(const OutputStep& step) {
+    const float share = 1.0F / static_cast<float>(samples_);
+    for (std::size_t s = 0; s < samples_; ++s) {
+        float max = kLowest;
+        for (std::size_t p = 0; p < Grouping::kPieces; ++p)
+            max = std::max(max, piece_max_[p * samples_ + s]);
+        double sum = 0;
+        for (std::size_t p = 0; p < Grouping::kPieces; ++p) {
+            if (piece_sum_[p * samples_ + s] == 0.0F) continue;  // a piece without rows
+            sum += static_cast<double>(piece_sum_[p * samples_ + s]) *
+                   std::exp(static_cast<double>(piece_max_[p * samples_ + s]) -
+                            static_cast<double>(max));
+        }
+        max_[s] = max;
+        log_sum_[s] = std::log(sum) + static_cast<double>(max);
+        factor_[s] = step.batch.labels_of(s).empty() ? 0.0F : share / static_cast<float>(sum);
+    }
+}
+
+void DenseSoftmax::update_piece(const OutputStep& step, std::size_t piece, Scratch& scratch) {
+    const RowMatrix<float> back = gradients_.zeroed(piece);
+    double* const label_logits = piece_label_logits_.data() + piece * samples_;
+    float* const label_max = piece_label_max_.data() + piece * samples_;
+    std::fill_n(label_logits, samples_, 0.0);
+    std::fill_n(label_max, samples_, kLowest);
+    const kernels::GroupsView labels = labels_.view();
+    const float share = 1.0F / static_cast<float>(samples_);
+    const std::size_t dim = parameters_.dim();
+    const std::size_t stride = padded_stride(dim);
+    scratch.gradient.resize(kBlockRows * stride);
+
+    const std::size_t end = piece_begin(piece + 1);
+    for (std::size_t begin = piece_begin(piece); begin < end; begin += kBlockRows) {
+        const std::size_t count = std::min(kBlockRows, end - begin);
+        const RowMatrix<const float> rows = rows_of(begin, count, scratch);
+        const RowMatrix<float> values = logits_of(begin, rows, scratch);
+
+        // The labels among this block's rows, found before their logits are overwritten.
+        const std::uint32_t* const first =
+            std::lower_bound(labels.ids, labels.ids + labels.count, row_id(begin));
+        const auto for_each_label = [&](auto&& visit) {
+            std::size_t row = 0;
+            for (const std::uint32_t* id = first;
+                 id != labels.ids + labels.count && *id <= row_id(begin + count - 1);
+                 ++id) {
+                while (row_id(begin + row) != *id) ++row;
+                const std::size_t group = static_cast<std::size_t>(id - labels.ids);
+                for (std::uint32_t m = labels.starts[group]; m < labels.starts[group + 1]; ++m) {
+                    visit(row, labels.members[m].vector);
+                }
+            }
+        };
+        for_each_label([&](std::size_t row, std::uint32_t sample) {
+            const float logit = values.row(row)[sample];
+            label_logits[sample] += static_cast<double>(logit);
+            label_max[sample] = std::max(label_max[sample], logit);
+        });
+        kernels::apply_softmax_columns(values, max_.data(), factor_.data());
+        for_each_label([&](std::size_t row, std::uint32_t sample) {
+            values.row(row)[sample] -=
+                share / static_cast<float>(step.batch.labels_of(sample).size());
+        });
+
+        const RowMatrix<float> gradient{scratch.gradient.data(), count, dim, stride};
+        std::fill_n(gradient.data, count * stride, 0.0F);
+        kernels::multiply_add(
+            {.data = values.data, .rows = count, .columns = samples_, .row_stride = values.stride},
+            step.hidden,
+            gradient);
+        kernels::multiply_add({.data = values.data,
+                               .rows = samples_,
+                               .columns = count,
+                               .row_stride = 1,
+                               .column_stride = values.stride},
+                              rows,
+                              back);
+        for (std::size_t r = 0; r < count; ++r) {
+            const float bias_gradient = kernels::dot(values.row(r), ones_.data(), samples_);
+            parameters_.update_row(row_id(begin + r), gradient.row(r), bias_gradient, step.rule);
+        }
+    }
+}
+
+void DenseSoftmax::step(const OutputStep& step, StepReport& report) {
+    StageClock clock;
+    samples_ = step.batch.points;
+    choose_rows(step);
+    report.seconds.select += clock.lap();
+
+    const std::size_t dim = parameters_.dim();
+    const std::size_t stride = padded_stride(samples_);
+    hidden_transposed_.resize(dim * stride);
+    piece_max_.resize(Grouping::kPieces * samples_);
+    piece_sum_.resize(Grouping::kPieces * samples_);
+    piece_label_logits_.resize(Grouping::kPieces * samples_);
+    piece_label_max_.resize(Grouping::kPieces * samples_);
+    max_.resize(samples_);
+    factor_.resize(samples_);
+    log_sum_.resize(samples_);
+    ones_.assign(samples_, 1.0F);
+    kernels::transpose(step.hidden, {hidden_transposed_.data(), dim, samples_, stride});
+    executor_.for_each(Grouping::kPieces, [&](std::size_t piece, system::Worker worker) {
+        fold_piece(piece, scratch_[worker]);
+    });
+    merge_normalizers(step);
+    report.seconds.forward += clock.lap();
+
+    gradients_.resize(samples_, dim);
+    executor_.for_each(Grouping::kPieces, [&](std::size_t piece, system::Worker worker) {
+        update_piece(step, piece, scratch_[worker]);
+    });
+    gradients_.sum_into(executor_, step.hidden_gradient);
+    report.seconds.backward += clock.lap();
+
+    for (std::size_t s = 0; s < samples_; ++s) {
+        const std::size_t labels = step.batch.labels_of(s).size();
+        if (labels == 0) continue;
+        double label_logits = 0;
+        float label_max = kLowest;
+        for (std::size_t p = 0; p < Grouping::kPieces; ++p) {
+            label_logits += piece_label_logits_[p * samples_ + s];
+            label_max = std::max(label_max, piece_label_max_[p * samples_ + s]);
+        }
+        report.loss += log_sum_[s] - label_logits / static_cast<double>(labels);
+        report.correct += label_max >= max_[s] ? 1 : 0;
+        report.samples += 1;
+        report.labels += labels;
+        report.active += active_;
+    }
+    report.rows_touched += active_;
+}
+
+}  // namespace slidekit::nn

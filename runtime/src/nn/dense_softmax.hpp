@@ -1,0 +1,75 @@
+// The baselines: softmax over all neurons, or over one set that the whole batch shares.
+//
+// Both are the same dense computation over blocks of rows. The matrix of logits, batch x neurons,
+// never exists: a first pass keeps each sample's running maximum and sum, a second computes the
+// logits again, block by block, and turns them into gradients and updates while the block is in
+// cache.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <slidekit/nn/network.hpp>
+#include <slidekit/system/runtime.hpp>
+
+#include "nn/grouping.hpp"
+#include "nn/output_step.hpp"
+
+namespace slidekit::nn {
+
+class DenseSoftmax {
+public:
+    /// negatives: drawn uniformly for each batch and shared by it, beside the batch's labels; or
+    /// all neurons.
+    static constexpr std::uint32_t kAllNeurons = 0xffffffff;
+    DenseSoftmax(system::Runtime& runtime,
+                 Parameters& parameters,
+                 std::uint32_t negatives,
+                 std::uint64_t seed);
+    ~DenseSoftmax();
+
+    /// Forward, softmax, backward and update. Adds to the report.
+    void step(const OutputStep& step, StepReport& report);
+
+private:
+    struct Scratch;
+
+    void choose_rows(const OutputStep& step);
+    void fold_piece(std::size_t piece, Scratch& scratch);
+    void merge_normalizers(const OutputStep& step);
+    void update_piece(const OutputStep& step, std::size_t piece, Scratch& scratch);
+    kernels::RowMatrix<const float> rows_of(std::size_t begin,
+                                            std::size_t count,
+                                            Scratch& scratch) const;
+    kernels::RowMatrix<float> logits_of(std::size_t begin,
+                                        kernels::RowMatrix<const float> rows,
+                                        Scratch& scratch) const;
+    [[nodiscard]] std::uint32_t row_id(std::size_t i) const noexcept;
+    [[nodiscard]] std::size_t piece_begin(std::size_t piece) const noexcept;
+
+    system::Executor& executor_;
+    Parameters& parameters_;
+    std::uint32_t negatives_;
+    std::uint64_t seed_;
+
+    std::vector<Scratch> scratch_;  // by worker
+    Grouping labels_;               // (sample, label) grouped by label
+    std::vector<SlotRun> label_runs_;
+    std::vector<std::uint32_t> shared_;  // active neurons, ascending; unused for all neurons
+    std::size_t active_ = 0;
+    std::size_t samples_ = 0;
+    std::vector<float> hidden_transposed_;  // dim x samples
+    std::vector<float> piece_max_;          // piece x samples
+    std::vector<float> piece_sum_;
+    std::vector<float> max_;     // by sample
+    std::vector<float> factor_;  // by sample: 1 / (sum * batch); 0 for a sample without labels
+    std::vector<double> log_sum_;
+    std::vector<double>
+        piece_label_logits_;  // piece x samples: sum of the logits of the labels there
+    std::vector<float> piece_label_max_;
+    std::vector<float> ones_;  // sums a row of gradients by a dot
+    PieceGradients gradients_;
+};
+
+}  // namespace slidekit::nn

@@ -1,0 +1,68 @@
+// The input layer's passes; the row update is the same fused kernel as the output layer's.
+#include "nn/input_layer.hpp"
+
+#include <algorithm>
+
+#include <slidekit/kernels/activation.hpp>
+#include <slidekit/kernels/axpy.hpp>
+
+namespace slidekit::nn {
+
+using kernels::RowMatrix;
+
+namespace {
+
+// The bias is kept as a row of weights, but it is none: it does not decay.
+UpdateRule without_decay(UpdateRule rule) {
+    std::visit([](auto& step) { step.decay = 0; }, rule);
+    return rule;
+}
+
+}  // namespace
+
+InputLayer::InputLayer(system::Runtime& runtime,
+                       std::uint32_t features,
+                       std::uint32_t hidden,
+                       Optimizer optimizer)
+    : rows_(runtime, "input", features, hidden, optimizer, Bias::none),
+      bias_(runtime, "input_bias", 1, hidden, optimizer, Bias::none),
+      bias_gradient_(hidden) {}
+
+void InputLayer::forward(const data::PointsView& points,
+                         std::size_t first,
+                         RowMatrix<float> hidden) const noexcept {
+    const std::span<const float> initial = bias();
+    for (std::size_t i = 0; i < hidden.rows; ++i) {
+        const std::size_t begin = points.feature_offsets[first + i];
+        const kernels::SparseView input{points.feature_ids.data() + begin,
+                                        points.feature_values.data() + begin,
+                                        points.nnz_of(first + i)};
+        float* out = hidden.row(i);
+        std::copy(initial.begin(), initial.end(), out);
+        kernels::bag_rows(input, rows_.weights(), out);
+        kernels::relu(out, hidden.dim);
+    }
+}
+
+void InputLayer::backward(system::Executor& executor,
+                          const data::PointsView& batch,
+                          RowMatrix<const float> hidden,
+                          RowMatrix<float> gradient,
+                          const UpdateRule& rule) {
+    runs_.resize(batch.points);
+    std::fill(bias_gradient_.begin(), bias_gradient_.end(), 0.0F);
+    for (std::size_t s = 0; s < batch.points; ++s) {
+        runs_[s] = {static_cast<std::uint32_t>(batch.feature_offsets[s]),
+                    static_cast<std::uint32_t>(batch.nnz_of(s))};
+        kernels::relu_gradient(hidden.row(s), gradient.row(s), gradient.dim);
+        kernels::axpy(1, gradient.row(s), bias_gradient_.data(), gradient.dim);
+    }
+    grouping_.build(executor, batch.feature_ids, runs_, batch.features);
+    executor.for_each(Grouping::kPieces, [&](std::size_t piece, system::Worker) {
+        rows_.update_groups(
+            grouping_.piece(piece), batch.feature_values.data(), gradient, {}, rule);
+    });
+    bias_.update_row(0, bias_gradient_.data(), 0, without_decay(rule));
+}
+
+}  // namespace slidekit::nn

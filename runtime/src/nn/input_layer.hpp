@@ -1,0 +1,52 @@
+// The first layer: an embedding bag over the sample's features, a bias, ReLU.
+//
+// Weights are stored by feature, so that forward reads and backward updates whole rows.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <slidekit/data/dataset.hpp>
+#include <slidekit/nn/parameters.hpp>
+#include <slidekit/system/executor.hpp>
+
+#include "nn/grouping.hpp"
+
+namespace slidekit::nn {
+
+class InputLayer {
+public:
+    InputLayer(system::Runtime& runtime,
+               std::uint32_t features,
+               std::uint32_t hidden,
+               Optimizer optimizer);
+
+    [[nodiscard]] Parameters& parameters() noexcept { return rows_; }
+    [[nodiscard]] const Parameters& parameters() const noexcept { return rows_; }
+    [[nodiscard]] std::span<float> bias() noexcept { return {bias_.weights().row(0), rows_.dim()}; }
+    [[nodiscard]] std::span<const float> bias() const noexcept {
+        return {bias_.weights().row(0), rows_.dim()};
+    }
+
+    /// hidden[i] = relu(bias + sum of value * row) for points first .. first + hidden.rows - 1.
+    void forward(const data::PointsView& points,
+                 std::size_t first,
+                 kernels::RowMatrix<float> hidden) const noexcept;
+
+    /// Updates rows and bias. gradient: of the activations, by sample; it is overwritten by that of
+    /// the pre-activations.
+    void backward(system::Executor& executor,
+                  const data::PointsView& batch,
+                  kernels::RowMatrix<const float> hidden,
+                  kernels::RowMatrix<float> gradient,
+                  const UpdateRule& rule);
+
+private:
+    Parameters rows_;  // by feature
+    Parameters bias_;  // one row
+    Grouping grouping_;
+    std::vector<SlotRun> runs_;
+    std::vector<float> bias_gradient_;
+};
+
+}  // namespace slidekit::nn

@@ -1,0 +1,56 @@
+// Piece gradients and the stage clock.
+#include "nn/output_step.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include <slidekit/kernels/axpy.hpp>
+
+namespace slidekit::nn {
+
+using kernels::RowMatrix;
+
+void PieceGradients::resize(std::size_t samples, std::size_t dim) {
+    samples_ = samples;
+    dim_ = dim;
+    stride_ = padded_stride(dim);
+    buffers_.resize(Grouping::kPieces * samples_ * stride_);
+}
+
+RowMatrix<float> PieceGradients::zeroed(std::size_t piece) {
+    float* begin = buffers_.data() + piece * samples_ * stride_;
+    std::fill_n(begin, samples_ * stride_, 0.0F);
+    return {begin, samples_, dim_, stride_};
+}
+
+void PieceGradients::sum_into(system::Executor& executor, RowMatrix<float> out) const {
+    constexpr std::size_t kSamplesPerTask = 16;
+    executor.for_each_piece(
+        samples_, kSamplesPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
+            for (std::size_t s = begin; s < end; ++s) {
+                const float* first = buffers_.data() + s * stride_;
+                std::copy_n(first, dim_, out.row(s));
+                for (std::size_t piece = 1; piece < Grouping::kPieces; ++piece) {
+                    kernels::axpy(1, first + piece * samples_ * stride_, out.row(s), dim_);
+                }
+            }
+        });
+}
+
+namespace {
+double now() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+}  // namespace
+
+StageClock::StageClock() : last_(now()) {}
+
+double StageClock::lap() {
+    const double time = now();
+    const double passed = time - last_;
+    last_ = time;
+    return passed;
+}
+
+}  // namespace slidekit::nn
