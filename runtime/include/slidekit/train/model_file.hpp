@@ -1,0 +1,29 @@
+// A network as a safetensors file: input.weight, input.bias, output.weight, output.bias, and its
+// configuration as JSON in the metadata.
+#pragma once
+
+#include <filesystem>
+
+#include <slidekit/kernels/export.hpp>
+#include <slidekit/nn/network.hpp>
+#include <slidekit/system/runtime.hpp>
+
+namespace slidekit::train {
+
+/// Throws Error (output); an existing file is replaced whole or left as it was.
+SLIDEKIT_API void save_model(const nn::Network& network, const std::filesystem::path& file);
+
+/// The shapes that a model file says it has, for checks before memory is taken.
+struct ModelShape {
+    std::uint32_t features = 0;
+    std::uint32_t hidden = 0;
+    std::uint32_t labels = 0;
+};
+/// Throws Error (input) for a missing, torn or foreign file.
+[[nodiscard]] SLIDEKIT_API ModelShape read_model_shape(const std::filesystem::path& file);
+
+/// A network for evaluation and prediction (no tables, no moments). Throws Error (input, memory).
+[[nodiscard]] SLIDEKIT_API nn::Network load_model(system::Runtime& runtime,
+                                                  const std::filesystem::path& file);
+
+}  // namespace slidekit::train

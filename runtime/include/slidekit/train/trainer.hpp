@@ -1,0 +1,98 @@
+// The training loop: epochs of shuffled batches, rebuilds on their schedule, evaluation now and
+// then.
+//
+// It prints nothing: what happens goes to an observer, which a program shows and logs.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <slidekit/data/dataset.hpp>
+#include <slidekit/kernels/export.hpp>
+#include <slidekit/nn/network.hpp>
+#include <slidekit/train/evaluation.hpp>
+#include <slidekit/train/schedule.hpp>
+
+namespace slidekit::train {
+
+struct TrainConfig {
+    std::uint32_t batch = 256;
+    std::uint32_t epochs = 5;
+    float lr = 4e-3F;
+    LearningRateShape lr_shape = LearningRateShape::cosine;
+    float weight_decay = 0;  // decoupled, on the rows touched
+    std::uint64_t rebuild_first = 50;
+    double rebuild_growth = 0.1;
+    std::uint64_t eval_every = 0;   // steps; 0: at the end of each epoch
+    std::uint32_t eval_points = 0;  // of the test set, evenly spread, during training; 0: all
+    double max_seconds = 0;         // stop after so many training seconds; 0: no limit
+    std::uint64_t seed = 1;
+};
+
+/// Where the training stands.
+struct Progress {
+    std::uint64_t step = 0;         // steps done
+    std::uint64_t total_steps = 0;  // of all epochs
+    double epoch = 0;               // with fraction
+    std::uint64_t samples = 0;
+    double train_seconds = 0;  // evaluation, recall measurements and loading excluded
+};
+
+/// Sums over the steps since the last event of the kind.
+struct StepEvent {
+    Progress progress;
+    std::uint64_t steps = 0;
+    double seconds = 0;
+    double lr = 0;
+    nn::StepReport sums;
+};
+
+struct RebuildEvent {
+    Progress progress;
+    nn::RebuildReport rebuild;
+    double top_recall = -1;  // of the exact top neurons, before this rebuild; < 0: not measured
+    nn::StepReport sums;     // of the steps since the last rebuild
+};
+
+struct EvalEvent {
+    Progress progress;
+    Precision precision;
+    double seconds = 0;
+};
+
+class TrainingObserver {
+public:
+    virtual ~TrainingObserver() = default;
+    virtual void on_step(const StepEvent& event) = 0;  // about once a second, and at the end
+    virtual void on_rebuild(const RebuildEvent& event) = 0;
+    virtual void on_evaluation(const EvalEvent& event) = 0;
+};
+
+struct TrainResult {
+    Progress progress;
+    Precision precision;  // over the whole test set
+    nn::StepReport sums;  // over the whole run
+    double rebuild_seconds = 0;
+    bool out_of_time = false;  // stopped by max_seconds
+};
+
+/// Throws what train() would throw at once, for programs that want to know before they touch a
+/// file: Error (usage) where a batch is larger than the data, Error (input) where widths disagree.
+SLIDEKIT_API void check_training(const nn::Network& network,
+                                 const data::PointsView& train_points,
+                                 const data::PointsView& test_points,
+                                 const TrainConfig& config);
+
+/// Trains, then evaluates over the whole test set. Throws Error (usage) where a batch is larger
+/// than the data, Error (input) where widths disagree, Error (diverged) naming the step where the
+/// loss is no longer finite.
+SLIDEKIT_API TrainResult train(nn::Network& network,
+                               const data::PointsView& train_points,
+                               const data::PointsView& test_points,
+                               const TrainConfig& config,
+                               TrainingObserver& observer);
+
+/// Neurons whose label occurs in the data, ascending: those that the tables shall hold.
+[[nodiscard]] SLIDEKIT_API std::vector<std::uint32_t> met_labels(const data::PointsView& points);
+
+}  // namespace slidekit::train

@@ -1,0 +1,230 @@
+// The training loop; all clocks of a run are here, so that what counts as training time is seen at
+// once.
+#include <slidekit/train/trainer.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <string>
+
+#include <slidekit/data/batches.hpp>
+#include <slidekit/system/error.hpp>
+
+namespace slidekit::train {
+
+namespace {
+
+double now() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+nn::UpdateRule rule_of(const TrainConfig& config,
+                       nn::Optimizer optimizer,
+                       double lr,
+                       std::uint64_t step) {
+    const auto decay = static_cast<float>(lr * static_cast<double>(config.weight_decay));
+    if (optimizer == nn::Optimizer::sgd)
+        return kernels::SgdStep{.lr = static_cast<float>(lr), .decay = decay};
+    kernels::AdamStep adam{.decay = decay};
+    const double t = static_cast<double>(step) + 1;
+    adam.lr = static_cast<float>(lr * std::sqrt(1 - std::pow(static_cast<double>(adam.beta2), t)) /
+                                 (1 - std::pow(static_cast<double>(adam.beta1), t)));
+    return adam;
+}
+
+// Evenly spread points: test files are often sorted by label.
+data::Batch spread(const data::PointsView& points, std::uint32_t count) {
+    std::vector<std::uint32_t> chosen(std::min(count, points.points));
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+        chosen[i] = static_cast<std::uint32_t>(i * points.points / chosen.size());
+    }
+    data::Batch part;
+    part.assign(points, chosen);
+    return part;
+}
+
+class Loop {
+public:
+    Loop(nn::Network& network,
+         const data::PointsView& points,
+         const data::PointsView& test,
+         const TrainConfig& config,
+         TrainingObserver& observer)
+        : network_(network),
+          points_(points),
+          test_(test),
+          config_(config),
+          observer_(observer),
+          rebuilds_(config.rebuild_first, config.rebuild_growth),
+          lsh_(std::holds_alternative<nn::LshOutput>(network.config().output)) {
+        const std::uint64_t per_epoch = (points.points + config.batch - 1) / config.batch;
+        result_.progress.total_steps = per_epoch * config.epochs;
+        if (config.eval_points > 0) some_test_ = spread(test, config.eval_points);
+    }
+
+    TrainResult run() {
+        if (lsh_) rebuild();
+        for (std::uint32_t epoch = 0; epoch < config_.epochs && !result_.out_of_time; ++epoch) {
+            run_epoch(epoch);
+            if (window_.steps > 0) report_steps();
+            const bool last = epoch + 1 == config_.epochs || result_.out_of_time;
+            if (config_.eval_every == 0 && !last) evaluate_some();
+        }
+        evaluate_all();
+        return result_;
+    }
+
+private:
+    void run_epoch(std::uint32_t epoch) {
+        const std::vector<std::uint32_t> order =
+            data::shuffled_order(points_.points, config_.seed, epoch);
+        for (std::size_t begin = 0; begin < order.size(); begin += config_.batch) {
+            const std::size_t count = std::min<std::size_t>(config_.batch, order.size() - begin);
+            train_batch(std::span(order).subspan(begin, count));
+            result_.progress.epoch =
+                epoch + static_cast<double>(begin + count) / static_cast<double>(order.size());
+            if (window_.seconds >= kReportSeconds) report_steps();
+            if (config_.eval_every > 0 && result_.progress.step % config_.eval_every == 0)
+                evaluate_some();
+            if (config_.max_seconds > 0 && result_.progress.train_seconds >= config_.max_seconds) {
+                result_.out_of_time = true;
+                return;
+            }
+        }
+    }
+
+    void train_batch(std::span<const std::uint32_t> chosen) {
+        const std::uint64_t step = result_.progress.step;
+        if (lsh_ && rebuilds_.due(step)) rebuild();
+        const double start = now();
+        batch_.assign(points_, chosen);
+        window_.lr = static_cast<double>(config_.lr) *
+                     learning_rate_factor(config_.lr_shape, step, result_.progress.total_steps);
+        const nn::StepReport report = network_.train_step(
+            batch_.view(), rule_of(config_, network_.config().optimizer, window_.lr, step), step);
+        if (!std::isfinite(report.loss)) {
+            throw Error(ErrorCode::diverged,
+                        "step " + std::to_string(step),
+                        "the loss is no longer finite: the training diverged; lower the learning "
+                        "rate (it is " +
+                            std::to_string(window_.lr) + ")");
+        }
+        const double seconds = now() - start;
+        window_.sums += report;
+        window_.steps += 1;
+        window_.seconds += seconds;
+        since_rebuild_ += report;
+        result_.sums += report;
+        result_.progress.step += 1;
+        result_.progress.samples += chosen.size();
+        result_.progress.train_seconds += seconds;
+    }
+
+    void rebuild() {
+        // Measured before the rebuild, when the tables are at their oldest, on a few points of the
+        // last batch.
+        constexpr std::size_t kPoints = 8;
+        RebuildEvent event;
+        if (result_.progress.step > 0) {
+            const data::PointsView last = batch_.view();
+            std::vector<std::uint32_t> first(std::min<std::size_t>(kPoints, last.points));
+            for (std::size_t i = 0; i < first.size(); ++i) first[i] = static_cast<std::uint32_t>(i);
+            data::Batch few;
+            few.assign(last, first);
+            event.top_recall = network_.top_recall(few.view());
+        }
+        event.rebuild = network_.rebuild_tables();
+        result_.progress.train_seconds += event.rebuild.seconds;
+        window_.seconds += event.rebuild.seconds;
+        result_.rebuild_seconds += event.rebuild.seconds;
+        event.progress = result_.progress;
+        event.sums = since_rebuild_;
+        since_rebuild_ = {};
+        observer_.on_rebuild(event);
+    }
+
+    void report_steps() {
+        window_.progress = result_.progress;
+        observer_.on_step(window_);
+        window_ = {};
+    }
+
+    void evaluate_some() { announce(config_.eval_points > 0 ? some_test_.view() : test_); }
+    void evaluate_all() { result_.precision = announce(test_); }
+
+    Precision announce(const data::PointsView& points) {
+        const double start = now();
+        EvalEvent event;
+        event.progress = result_.progress;
+        event.precision = evaluate(network_, points);
+        event.seconds = now() - start;
+        observer_.on_evaluation(event);
+        return event.precision;
+    }
+
+    static constexpr double kReportSeconds = 1;
+
+    nn::Network& network_;
+    const data::PointsView& points_;
+    const data::PointsView& test_;
+    const TrainConfig& config_;
+    TrainingObserver& observer_;
+    RebuildSchedule rebuilds_;
+    bool lsh_;
+    data::Batch batch_;
+    data::Batch some_test_;
+    StepEvent window_;
+    nn::StepReport since_rebuild_;
+    TrainResult result_;
+};
+
+void check(const nn::Network& network, const data::PointsView& points, const char* which) {
+    const nn::NetworkConfig& config = network.config();
+    if (points.features != config.features || points.labels != config.labels) {
+        throw Error(ErrorCode::input,
+                    which,
+                    "the data has " + std::to_string(points.features) + " features and " +
+                        std::to_string(points.labels) + " labels, the network " +
+                        std::to_string(config.features) + " and " + std::to_string(config.labels) +
+                        "; use files of one data set");
+    }
+}
+
+}  // namespace
+
+void check_training(const nn::Network& network,
+                    const data::PointsView& train_points,
+                    const data::PointsView& test_points,
+                    const TrainConfig& config) {
+    check(network, train_points, "training data");
+    check(network, test_points, "test data");
+    if (config.batch == 0 || config.batch > train_points.points) {
+        throw Error(ErrorCode::usage,
+                    "batch",
+                    std::to_string(config.batch) + " samples, but the training data has " +
+                        std::to_string(train_points.points) + " points; choose 1 to " +
+                        std::to_string(train_points.points));
+    }
+}
+
+TrainResult train(nn::Network& network,
+                  const data::PointsView& train_points,
+                  const data::PointsView& test_points,
+                  const TrainConfig& config,
+                  TrainingObserver& observer) {
+    check_training(network, train_points, test_points, config);
+    return Loop(network, train_points, test_points, config, observer).run();
+}
+
+std::vector<std::uint32_t> met_labels(const data::PointsView& points) {
+    std::vector<bool> met(points.labels);
+    for (const std::uint32_t label : points.label_ids) met[label] = true;
+    std::vector<std::uint32_t> ids;
+    for (std::uint32_t label = 0; label < points.labels; ++label) {
+        if (met[label]) ids.push_back(label);
+    }
+    return ids;
+}
+
+}  // namespace slidekit::train

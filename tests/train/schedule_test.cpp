@@ -1,0 +1,63 @@
+// Schedules: when rebuilds fall due, and how learning rates fall.
+#include <slidekit/train/schedule.hpp>
+
+#include <cstdint>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace slidekit::train {
+namespace {
+
+std::vector<std::uint64_t> due_steps(RebuildSchedule schedule, std::uint64_t steps) {
+    std::vector<std::uint64_t> due;
+    for (std::uint64_t step = 0; step < steps; ++step) {
+        if (schedule.due(step)) due.push_back(step);
+    }
+    return due;
+}
+
+TEST(RebuildSchedule, GapsGrowAsInThePaper) {
+    EXPECT_EQ(due_steps(RebuildSchedule(50, 0.1), 320),
+              (std::vector<std::uint64_t>{50, 105, 166, 234, 308}));
+}
+
+TEST(RebuildSchedule, WithoutGrowthThePeriodIsFixed) {
+    EXPECT_EQ(due_steps(RebuildSchedule(50, 0), 251),
+              (std::vector<std::uint64_t>{50, 100, 150, 200, 250}));
+    EXPECT_EQ(due_steps(RebuildSchedule(1, 0), 4), (std::vector<std::uint64_t>{1, 2, 3}));
+}
+
+TEST(RebuildSchedule, SurvivesGapsPastEveryNumber) {
+    EXPECT_EQ(due_steps(RebuildSchedule(2, 500), 1000), (std::vector<std::uint64_t>{2}));
+}
+
+TEST(LearningRateFactor, ConstantIsOneThroughout) {
+    for (const std::uint64_t step : {0U, 5U, 10U, 11U})
+        EXPECT_EQ(learning_rate_factor(LearningRateShape::constant, step, 10), 1);
+}
+
+TEST(LearningRateFactor, FallsFromOneToZero) {
+    for (const LearningRateShape shape : {LearningRateShape::linear, LearningRateShape::cosine}) {
+        EXPECT_EQ(learning_rate_factor(shape, 0, 10), 1);
+        EXPECT_NEAR(learning_rate_factor(shape, 5, 10), 0.5, 1e-12);
+        EXPECT_NEAR(learning_rate_factor(shape, 10, 10), 0, 1e-12);
+        EXPECT_NEAR(learning_rate_factor(shape, 11, 10), 0, 1e-12);
+        for (std::uint64_t step = 1; step <= 10; ++step) {
+            EXPECT_LT(learning_rate_factor(shape, step, 10),
+                      learning_rate_factor(shape, step - 1, 10));
+        }
+    }
+}
+
+TEST(LearningRateFactor, CosineStaysAboveTheLineAtFirst) {
+    EXPECT_GT(learning_rate_factor(LearningRateShape::cosine, 2, 10),
+              learning_rate_factor(LearningRateShape::linear, 2, 10));
+}
+
+TEST(LearningRateFactor, NoStepsGiveOne) {
+    EXPECT_EQ(learning_rate_factor(LearningRateShape::linear, 0, 0), 1);
+}
+
+}  // namespace
+}  // namespace slidekit::train
