@@ -1,0 +1,45 @@
+// Options that several commands share, and the parsing of values that CLI11 does not know.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include <slidekit/data/dataset.hpp>
+#include <slidekit/nn/network.hpp>
+#include <slidekit/system/runtime.hpp>
+
+namespace slidekit::cli {
+
+/// Where and how a command runs.
+struct MachineOptions {
+    unsigned threads = 0;
+    system::HugePages huge_pages = system::HugePages::prefer;
+    std::string isa;
+};
+void add_machine_options(CLI::App& command, MachineOptions& options);
+
+/// Applies --isa, says on stderr what SLIDEKIT_ISA asked in vain, and starts the runtime.
+[[nodiscard]] system::Runtime start_runtime(const MachineOptions& options);
+
+/// "lsh=200,batch=200,uniform=200"; parts that are left out are 0. Throws Error (usage).
+[[nodiscard]] nn::Mix parse_mix(const std::string& text);
+[[nodiscard]] std::string mix_text(const nn::Mix& mix);
+
+/// "1,3,5". Throws Error (usage).
+[[nodiscard]] std::vector<std::uint32_t> parse_depths(const std::string& text);
+
+/// Loads a data set and says on stderr what was remarkable about it.
+[[nodiscard]] data::Dataset load(const std::string& file, data::CachePolicy cache);
+void add_cache_option(CLI::App& command, data::CachePolicy& cache);
+
+/// Throws Error (output) now, not after an hour, where `file` could not be written. Leaves no
+/// trace.
+void check_writable(const std::string& file);
+
+/// 1.2 GB, 34 MB, 5 kB.
+[[nodiscard]] std::string bytes_text(double bytes);
+
+}  // namespace slidekit::cli

@@ -1,0 +1,96 @@
+// slidekit predict: the best labels of each point, a line a point, `label:score label:score ...`.
+//
+// Scores are logits.
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <fmt/core.h>
+
+#include <slidekit/data/atomic_file.hpp>
+#include <slidekit/system/error.hpp>
+#include <slidekit/train/model_file.hpp>
+
+#include "commands.hpp"
+#include "options.hpp"
+
+namespace slidekit::cli {
+
+namespace {
+
+struct PredictOptions {
+    std::string model;
+    std::string input;
+    std::string output;
+    std::uint32_t top_k = 5;
+    data::CachePolicy cache = data::CachePolicy::use;
+    MachineOptions machine;
+};
+
+std::string predictions_text(const std::vector<nn::Ranked>& best, std::uint32_t top_k) {
+    std::string text;
+    for (std::size_t i = 0; i < best.size(); ++i) {
+        text += fmt::format("{}:{:.6g}", best[i].label, best[i].score);
+        text += i % top_k == top_k - 1 ? '\n' : ' ';
+    }
+    return text;
+}
+
+void predict(const PredictOptions& options) {
+    const train::ModelShape shape = train::read_model_shape(options.model);
+    if (options.top_k == 0 || options.top_k > shape.labels) {
+        throw Error(ErrorCode::usage,
+                    "--top-k",
+                    fmt::format("{} labels asked, the model has {}; choose 1 to {}",
+                                options.top_k,
+                                shape.labels,
+                                shape.labels));
+    }
+    const data::Dataset input = load(options.input, options.cache);
+    if (input.view().features != shape.features) {
+        throw Error(ErrorCode::input,
+                    options.model,
+                    fmt::format("the model has {} features, {} has {}; use files of one data set",
+                                shape.features,
+                                options.input,
+                                input.view().features));
+    }
+    system::Runtime runtime = start_runtime(options.machine);
+    const nn::Network network = train::load_model(runtime, options.model);
+    const std::vector<nn::Ranked> best = network.predict(input.view(), options.top_k);
+    const std::string text = predictions_text(best, options.top_k);
+    if (options.output.empty()) {
+        if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() ||
+            std::fflush(stdout) != 0) {
+            throw Error(ErrorCode::output,
+                        "stdout",
+                        fmt::format("cannot be written ({})", std::strerror(errno)));
+        }
+        return;
+    }
+    data::AtomicFile output(options.output);
+    output.write(text);
+    output.commit();
+}
+
+}  // namespace
+
+Command add_predict(CLI::App& program) {
+    CLI::App& command = *program.add_subcommand("predict", "Write the best labels of each point");
+    const auto options = std::make_shared<PredictOptions>();
+    command.add_option("--model", options->model, "Model file (safetensors)")->required();
+    command
+        .add_option(
+            "--input", options->input, "Points (XMC text, .gz too); their labels are not looked at")
+        ->required();
+    command.add_option("--top-k", options->top_k, "Labels a point")->capture_default_str();
+    command.add_option("--output", options->output, "Where to write (default: stdout)");
+    add_cache_option(command, options->cache);
+    add_machine_options(command, options->machine);
+    return [options](const std::string&) { predict(*options); };
+}
+
+}  // namespace slidekit::cli

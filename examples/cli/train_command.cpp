@@ -1,0 +1,158 @@
+// slidekit train: checks before anything is spent, then training with its log and result table.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <string>
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include <slidekit/kernels/isa.hpp>
+#include <slidekit/system/error.hpp>
+#include <slidekit/train/model_file.hpp>
+#include <slidekit/train/trainer.hpp>
+
+#include "commands.hpp"
+#include "commit.hpp"
+#include "options.hpp"
+#include "progress.hpp"
+#include "run_log.hpp"
+#include "train_options.hpp"
+#include "train_reporter.hpp"
+
+namespace slidekit::cli {
+
+namespace {
+
+using nlohmann::ordered_json;
+
+// What a run will take, said before it starts; refused where it cannot fit.
+std::size_t check_memory(const nn::NetworkConfig& config, std::uint32_t batch) {
+    const std::size_t needed = nn::Network::bytes(config, batch);
+    const std::size_t available = system::available_memory_bytes();
+    if (needed > available) {
+        throw Error(ErrorCode::memory,
+                    "memory",
+                    fmt::format("this network takes {}, {} are free; lower --hidden or --hash-l, "
+                                "or use --optimizer sgd",
+                                bytes_text(static_cast<double>(needed)),
+                                bytes_text(static_cast<double>(available))));
+    }
+    return needed;
+}
+
+void say_setup(const TrainOptions& options,
+               const nn::NetworkConfig& config,
+               system::Runtime& runtime,
+               std::size_t bytes) {
+    if (const auto* lsh = std::get_if<nn::LshOutput>(&config.output)) {
+        fmt::print(stderr, "sampling: {}\n", sampling_text(*lsh, options));
+    }
+    fmt::print(stderr,
+               "network: {} -> {} -> {}, {} estimated; {} threads, {}\n",
+               config.features,
+               config.hidden,
+               config.labels,
+               bytes_text(static_cast<double>(bytes)),
+               runtime.executor().threads(),
+               kernels::isa_name(kernels::active_isa()));
+}
+
+void say_pages(const system::Runtime& runtime) {
+    std::map<std::string, double> by_backing;
+    std::string reason;
+    for (const system::RegionReport& region : runtime.reports()) {
+        by_backing[std::string(system::backing_name(region.backing))] +=
+            static_cast<double>(region.bytes);
+        if (!region.steps.empty()) reason = region.steps.back();
+    }
+    std::string text;
+    for (const auto& [backing, bytes] : by_backing)
+        text += fmt::format("{}{} on {}", text.empty() ? "" : ", ", bytes_text(bytes), backing);
+    fmt::print(stderr, "memory: {}{}\n", text, reason.empty() ? "" : "; " + reason);
+}
+
+ordered_json regions_json(const system::Runtime& runtime) {
+    ordered_json regions = ordered_json::array();
+    for (const system::RegionReport& region : runtime.reports()) {
+        regions.push_back({{"tag", region.tag},
+                           {"bytes", region.bytes},
+                           {"huge_bytes", region.huge_bytes},
+                           {"pages", system::backing_name(region.backing)},
+                           {"steps", region.steps}});
+    }
+    return regions;
+}
+
+void check_same_widths(const TrainOptions& options,
+                       const data::PointsView& train,
+                       const data::PointsView& test) {
+    if (train.features == test.features && train.labels == test.labels) return;
+    throw Error(
+        ErrorCode::input,
+        options.test,
+        fmt::format("{} features and {} labels, but {} has {} and {}; use files of one data set",
+                    test.features,
+                    test.labels,
+                    options.train,
+                    train.features,
+                    train.labels));
+}
+
+void train(const TrainOptions& options, const std::string& command_line) {
+    if (!options.model.empty()) check_writable(options.model);
+    if (!options.log.empty()) check_writable(options.log);
+    (void)parse_mix(options.mix);
+    const auto start = std::chrono::steady_clock::now();
+    const data::Dataset train_set = load(options.train, options.cache);
+    const data::Dataset test_set = load(options.test, options.cache);
+    const data::PointsView& points = train_set.view();
+    check_same_widths(options, points, test_set.view());
+
+    std::vector<std::uint32_t> met = train::met_labels(points);
+    const nn::NetworkConfig config = network_config(options, points, met.size());
+    const std::size_t bytes = check_memory(config, options.training.batch);
+    system::Runtime runtime = start_runtime(options.machine);
+    say_setup(options, config, runtime, bytes);
+    nn::Network network(runtime, config, std::move(met));
+    say_pages(runtime);
+    train::check_training(network, points, test_set.view(), options.training);
+
+    RunLog log(options.log);
+    log.write("run",
+              {{"version", SLIDEKIT_VERSION},
+               {"commit", SLIDEKIT_COMMIT},
+               {"compiler", SLIDEKIT_COMPILER},
+               {"command", command_line},
+               {"options", options_json(options, config)},
+               {"isa", kernels::isa_name(kernels::active_isa())},
+               {"threads", runtime.executor().threads()},
+               {"domains", runtime.topology().domains.size()},
+               {"points", points.points},
+               {"test_points", test_set.view().points},
+               {"features", points.features},
+               {"labels", points.labels},
+               {"bytes_estimated", bytes},
+               {"regions", regions_json(runtime)}});
+    ProgressLine line(points.labels, options.training.max_seconds);
+    Reporter reporter(log, line);
+    const train::TrainResult result =
+        train::train(network, points, test_set.view(), options.training, reporter);
+    if (!options.model.empty()) train::save_model(network, options.model);
+    const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
+    reporter.write_done(result, wall.count(), options.model);
+    print_result(output_name(options.output), result, points.labels);
+}
+
+}  // namespace
+
+Command add_train(CLI::App& program) {
+    CLI::App& command = *program.add_subcommand("train", "Train a network on a data set");
+    const auto options = std::make_shared<TrainOptions>();
+    add_train_options(command, *options);
+    return [options](const std::string& command_line) { train(*options, command_line); };
+}
+
+}  // namespace slidekit::cli

@@ -1,0 +1,55 @@
+// The options of `slidekit train`: their defaults, their names, and the network that they ask for.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <slidekit/train/trainer.hpp>
+
+#include "options.hpp"
+
+namespace slidekit::cli {
+
+enum class Output { lsh, uniform, full };
+
+struct TrainOptions {
+    std::string train;
+    std::string test;
+    std::string model;
+    std::string log;
+    data::CachePolicy cache = data::CachePolicy::use;
+    MachineOptions machine;
+    Output output = Output::lsh;
+    std::uint32_t hidden = 128;
+    lsh::HashConfig hash;
+    std::string hash_k = "auto";
+    std::string mix = mix_text(nn::Mix{});
+    std::uint32_t uniform_group = nn::Mix{}.uniform_group;
+    nn::Centre centre = nn::Centre::on;
+    nn::Rank rank = nn::Rank::dot;
+    std::uint32_t bucket_cap = 128;
+    std::uint32_t negatives = 4096;
+    nn::Optimizer optimizer = nn::Optimizer::adam;
+    train::TrainConfig training;
+};
+
+void add_train_options(CLI::App& command, TrainOptions& options);
+
+/// The network for this data; `met`: labels that occur in it. Throws Error (usage).
+[[nodiscard]] nn::NetworkConfig network_config(const TrainOptions& options,
+                                               const data::PointsView& points,
+                                               std::size_t met);
+
+/// All options as resolved, for the run log.
+[[nodiscard]] nlohmann::ordered_json options_json(const TrainOptions& options,
+                                                  const nn::NetworkConfig& config);
+
+[[nodiscard]] const std::string& output_name(Output output);
+
+/// How a sample's neurons are found, in a line for people.
+[[nodiscard]] std::string sampling_text(const nn::LshOutput& lsh, const TrainOptions& options);
+
+}  // namespace slidekit::cli

@@ -1,0 +1,123 @@
+// Events as log lines, and the result as a table.
+#include "train_reporter.hpp"
+
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include <slidekit/system/region.hpp>
+
+#include "options.hpp"
+
+namespace slidekit::cli {
+
+namespace {
+
+using nlohmann::ordered_json;
+
+ordered_json stages_json(const nn::StageSeconds& seconds) {
+    return {{"input_forward", seconds.input_forward},
+            {"hash", seconds.hash},
+            {"select", seconds.select},
+            {"group", seconds.group},
+            {"forward", seconds.forward},
+            {"backward", seconds.backward},
+            {"input_backward", seconds.input_backward}};
+}
+
+double per(std::uint64_t sum, std::uint64_t count) {
+    return count == 0 ? 0 : static_cast<double>(sum) / static_cast<double>(count);
+}
+
+}  // namespace
+
+void Reporter::on_step(const train::StepEvent& event) {
+    line_.show(event);
+    const nn::StepReport& sums = event.sums;
+    log_.write("step",
+               {{"step", event.progress.step},
+                {"samples", event.progress.samples},
+                {"train_seconds", event.progress.train_seconds},
+                {"samples_per_second", static_cast<double>(sums.samples) / event.seconds},
+                {"lr", event.lr},
+                {"loss", sums.loss / static_cast<double>(std::max<std::uint64_t>(1, sums.samples))},
+                {"batch_p_at_1", per(sums.correct, sums.samples)},
+                {"active_per_sample", per(sums.active, sums.samples)},
+                {"rows_touched", per(sums.rows_touched, event.steps)},
+                {"stage_seconds", stages_json(sums.seconds)}});
+}
+
+void Reporter::on_rebuild(const train::RebuildEvent& event) {
+    const lsh::Occupancy& occupancy = event.rebuild.occupancy;
+    ordered_json fields = {{"step", event.progress.step},
+                           {"seconds", event.rebuild.seconds},
+                           {"rows_rehashed", event.rebuild.rows},
+                           {"buckets", occupancy.buckets},
+                           {"buckets_used", occupancy.nonempty},
+                           {"largest_bucket", occupancy.largest},
+                           {"ids_dropped", occupancy.dropped}};
+    if (event.sums.samples > 0) {
+        fields["candidates_per_sample"] = per(event.sums.candidates, event.sums.samples);
+        fields["label_recall"] = per(event.sums.labels_retrieved, event.sums.labels);
+    }
+    if (event.top_recall >= 0) fields["top_recall"] = event.top_recall;
+    log_.write("rebuild", fields);
+}
+
+void Reporter::on_evaluation(const train::EvalEvent& event) {
+    line_.show(event);
+    log_.write("eval",
+               {{"step", event.progress.step},
+                {"epoch", event.progress.epoch},
+                {"samples", event.progress.samples},
+                {"train_seconds", event.progress.train_seconds},
+                {"points", event.precision.points},
+                {"p_at_1", event.precision.at_1},
+                {"p_at_3", event.precision.at_3},
+                {"p_at_5", event.precision.at_5}});
+}
+
+void Reporter::write_done(const train::TrainResult& result,
+                          double wall_seconds,
+                          const std::string& model) {
+    log_.write("done",
+               {{"epochs", result.progress.epoch},
+                {"samples", result.progress.samples},
+                {"train_seconds", result.progress.train_seconds},
+                {"wall_seconds", wall_seconds},
+                {"samples_per_second",
+                 static_cast<double>(result.progress.samples) / result.progress.train_seconds},
+                {"rebuild_seconds", result.rebuild_seconds},
+                {"stage_seconds", stages_json(result.sums.seconds)},
+                {"active_per_sample", per(result.sums.active, result.sums.samples)},
+                {"out_of_time", result.out_of_time},
+                {"peak_rss_bytes", system::peak_rss_bytes()},
+                {"model", model}});
+}
+
+void print_result(const std::string& output,
+                  const train::TrainResult& result,
+                  std::uint32_t labels) {
+    const double share = 100 * per(result.sums.active, result.sums.samples) / labels;
+    fmt::print("{:<8} {:>10} {:>10} {:>7} {:>7} {:>7} {:>9} {:>10}\n",
+               "output",
+               "train s",
+               "samples/s",
+               "P@1 %",
+               "P@3 %",
+               "P@5 %",
+               "active %",
+               "peak RSS");
+    fmt::print("{:<8} {:>10.1f} {:>10.0f} {:>7.2f} {:>7.2f} {:>7.2f} {:>9.3f} {:>10}{}\n",
+               output,
+               result.progress.train_seconds,
+               static_cast<double>(result.progress.samples) / result.progress.train_seconds,
+               100 * result.precision.at_1,
+               100 * result.precision.at_3,
+               100 * result.precision.at_5,
+               share,
+               bytes_text(static_cast<double>(system::peak_rss_bytes())),
+               result.out_of_time ? "  (stopped by --max-seconds)" : "");
+}
+
+}  // namespace slidekit::cli
