@@ -1,0 +1,156 @@
+"""The scripts, on small inputs: the data recipe, the counting of tests, the summary, the symbol gate."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+import count_tests
+import get_data
+
+
+def run(script, *arguments):
+    return subprocess.run([sys.executable, SCRIPTS / script, *map(str, arguments)], capture_output=True, text=True)
+
+
+class Folder(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.dir = Path(folder.name)
+
+
+class GetData(Folder):
+    def write_dictionary(self, **files):
+        for name in get_data.FILES.values():
+            (self.dir / name).write_text("  1 licence\n" + files.get(name.replace(".", "_"), ""))
+
+    def test_reads_words_pointers_and_gloss(self):
+        self.write_dictionary(
+            data_noun="00000001 03 n 02 Dog 0 hound(a) 1 002 @ 00000002 n 0000 ! 00000003 s 0101 | a pet; \"it's\" \n",
+            data_adj="00000003 00 s 01 canine 0 000 | of dogs\n")
+        synsets = get_data.read_synsets(self.dir)
+        self.assertEqual(synsets["n00000001"],
+                         (["dog", "hound"], [("@", "n00000002"), ("!", "a00000003")], " a pet; \"it's\" "))
+        self.assertEqual(synsets["a00000003"][0], ["canine"])
+
+    def test_labels_leave_out_groups_of_many_targets(self):
+        synsets = {f"n{i}": ([f"word{i}"], [], "") for i in range(40)}
+        synsets["n0"] = (["root"], [("~", f"n{i}") for i in range(1, 34)] + [("@", "n39")], "")
+        self.assertEqual(get_data.labels_of(synsets, "n0"), ["root", "word39"])
+        synsets["n0"] = (["root"], [("~", f"n{i}") for i in range(1, 33)], "")
+        self.assertEqual(len(get_data.labels_of(synsets, "n0")), 33)
+
+    def test_tokens_are_words_of_two_letters_or_more(self):
+        self.assertEqual(get_data.tokens_of("A dog's 2nd ball-game"), ["dog", "nd", "ball", "game"])
+
+    def test_builds_a_small_set_in_xmc_text(self):
+        lines = "".join(f"{i:08} 03 v 01 run{i % 3} 0 000 01 + 02 00 | move fast and far {'far ' * (i % 2)}\n" for i in range(40))
+        self.write_dictionary(data_verb=lines)
+        get_data.build(self.dir, self.dir, "v", 1)
+        header, *points = (self.dir / "train.txt").read_text().splitlines()
+        self.assertEqual(header, f"{len(points)} 4 3")
+        for point in points:
+            values = [float(item.split(":")[1]) for item in point.split()[1:]]
+            self.assertAlmostEqual(sum(value * value for value in values), 1, places=3)
+        test = (self.dir / "test.txt").read_text().splitlines()
+        self.assertEqual(len(points) + len(test) - 1, 40)
+
+    def test_wrong_package_and_wrong_flags_fail_with_one_line_and_leave_nothing(self):
+        package, out = self.dir / "x.deb", self.dir / "out"
+        package.write_text("no package")
+        for arguments, pattern in [(("--deb", package), "x.deb.*no usable"), (("--deb", self.dir / "nowhere"), "no such file"),
+                                   (("--pos", "xyz"), "--pos"), (("--min-label-points", 0), "--min-label-points")]:
+            with self.subTest(arguments=arguments):
+                done = run("get_data.py", "wordnet-related", out, *arguments)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertRegex(done.stderr.strip().splitlines()[-1], pattern)
+                self.assertEqual(list(out.iterdir()) if out.exists() else [], [])
+
+
+class CountTests(Folder):
+    def write_logs(self, programs, suites):
+        logs = self.dir / "meson-logs"
+        logs.mkdir(exist_ok=True)
+        (logs / "testlog.json").write_text("".join(json.dumps(program) + "\n" for program in programs))
+        (logs / "testlog.junit.xml").write_text(f"<testsuites>{suites}</testsuites>")
+
+    @staticmethod
+    def program(name, result, returncode=0):
+        return {"name": f"slidekit:unit / {name}", "result": result, "returncode": returncode}
+
+    def test_counts_cases_of_googletest_and_other_programs_once(self):
+        self.write_logs(
+            [self.program("a", "OK"), self.program("lint", "OK"), self.program("vm", "SKIP")],
+            '<testsuite name="slidekit.slidekit:unit / a.Suite"><testcase name="one"/><testcase name="two"/>'
+            '<testcase name="three"><skipped/></testcase></testsuite>')
+        self.assertEqual(count_tests.count(self.dir), [3, 0, 2])
+
+    def test_failed_and_crashed_programs_count_as_failures(self):
+        self.write_logs(
+            [self.program("a", "FAIL", 1), self.program("crashed", "FAIL", -6), self.program("slow", "TIMEOUT", -15)],
+            '<testsuite name="slidekit.slidekit:unit / a.Suite"><testcase name="one"/><testcase name="two"><failure/></testcase></testsuite>')
+        self.assertEqual(count_tests.count(self.dir), [1, 3, 0])
+
+    def test_cases_of_an_earlier_run_do_not_count_for_a_crashed_program(self):
+        # -6: a signal. 1 without a failed case: a sanitizer's exit.
+        for returncode in (-6, 1):
+            self.write_logs(
+                [self.program("a", "FAIL", returncode)],
+                '<testsuite name="slidekit.slidekit:unit / a.Suite"><testcase name="one"/></testsuite>')
+            self.assertEqual(count_tests.count(self.dir), [0, 1, 0])
+
+    def test_disabled_cases_do_not_count_and_a_build_without_a_log_is_a_failure(self):
+        self.write_logs([self.program("a", "OK")], '<testsuite name="slidekit.slidekit:unit / a.Suite">'
+                        '<testcase name="one" status="run"/><testcase name="two" status="notrun"/></testsuite>')
+        self.assertEqual(count_tests.count(self.dir), [1, 0, 0])
+        done = run("count_tests.py", self.dir, self.dir / "nowhere")
+        self.assertEqual((done.stdout, done.returncode), ("1 passed, 1 failed\n", 1))
+        self.assertIn("no tests ran", done.stderr)
+
+    def test_ends_with_the_line_and_fails_where_none_ran(self):
+        self.write_logs([self.program("a", "OK")], "")
+        done = run("count_tests.py", self.dir)
+        self.assertEqual((done.stdout, done.returncode), ("1 passed, 0 failed\n", 0))
+        self.write_logs([], "")
+        done = run("count_tests.py", self.dir)
+        self.assertEqual((done.stdout, done.returncode), ("0 passed, 0 failed\n", 1))
+
+
+class Summary(Folder):
+    def test_makes_a_row_a_log_and_marks_runs_out_of_time(self):
+        log = self.dir / "full.jsonl"
+        events = [{"event": "run", "options": {"output": "full"}, "labels": 200},
+                  {"event": "eval", "p_at_1": 0.3, "p_at_3": 0.2, "p_at_5": 0.1},
+                  {"event": "done", "epochs": 1.5, "train_seconds": 9, "samples_per_second": 77, "active_per_sample": 200,
+                   "peak_rss_bytes": 3e6, "out_of_time": True}]
+        log.write_text("".join(json.dumps(event) + "\n" for event in events))
+        done = run("summarize_runs.py", log)
+        self.assertRegex(done.stdout, r"full\*\s+1\.50\s+9\.0\s+77\s+30\.00\s+20\.00\s+10\.00\s+100\.000\s+-\s+3 MB")
+        log.write_text(json.dumps(events[0]) + "\n")
+        done = run("summarize_runs.py", log)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("did not end", done.stderr)
+
+
+class Gates(Folder):
+    def test_layer_check_fails_on_a_planted_include(self):
+        self.assertEqual(run("check_layers.py", "--self-test").returncode, 0)
+        done = run("check_layers.py", self.dir)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no kernels and runtime", done.stderr)
+
+    @unittest.skipUnless(shutil.which("g++") and shutil.which("nm"), "needs g++ and nm")
+    def test_symbol_gate_fails_on_a_planted_weak_symbol(self):
+        self.assertEqual(run("check_isa_symbols.py", "--self-test").returncode, 0)
+        self.assertEqual(run("check_isa_symbols.py", self.dir / "none.a").returncode, 1)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
