@@ -4,12 +4,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <limits>
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 #include <slidekit/data/dataset.hpp>
+
+#include "data/dataset_cache.hpp"
+#include "data/xmc_reader.hpp"
 
 #include "files.hpp"
 #include "temporary_folder.hpp"
@@ -171,6 +177,37 @@ TEST_F(DatasetCache, IsMadeAnewWhereForeign) {
     expect_replaced(std::string(1000, 'x'), "another kind or version");
     expect_replaced(std::string(good_.size(), '\0'), "another kind or version");
     expect_replaced(good_.substr(0, 16) + std::string(good_.size() - 16, '\xff'), "damaged");
+}
+
+// A cache whose sums are right and whose numbers are not: another program's, or a forged one.
+TEST_F(DatasetCache, IsMadeAnewWhereItsNumbersAreNoDataSet) {
+    make_good_cache();
+    const std::vector<std::pair<std::string, std::function<void(PointArrays&)>>> forgeries = {
+        {"an offset beyond the ids", [](auto& a) { a.feature_offsets[2] = 99999999; }},
+        {"offsets that go back",
+         [](auto& a) { std::swap(a.label_offsets[1], a.label_offsets[4]); }},
+        {"a first offset that is not 0", [](auto& a) { a.feature_offsets[0] = 1; }},
+        {"a last offset before the end", [](auto& a) { a.label_offsets.back() -= 1; }},
+        {"a feature out of range", [](auto& a) { a.feature_ids[1] = 100; }},
+        {"a label out of range", [](auto& a) { a.label_ids[1] = 50; }},
+        {"features out of order", [](auto& a) { std::swap(a.feature_ids[0], a.feature_ids[1]); }},
+        {"a label given twice", [](auto& a) { a.label_ids[1] = a.label_ids[0]; }},
+        {"a value that is none",
+         [](auto& a) { a.feature_values[0] = std::numeric_limits<float>::quiet_NaN(); }},
+        {"an infinite value",
+         [](auto& a) { a.feature_values[0] = -std::numeric_limits<float>::infinity(); }},
+        {"no features", [](auto& a) { a.features = 0; }},
+        {"too many labels", [](auto& a) { a.labels = 0x80000000; }},
+    };
+    for (const auto& [what, forge] : forgeries) {
+        SCOPED_TRACE(what);
+        Dataset::Storage storage;
+        storage.arrays = read_xmc(text_);
+        forge(storage.arrays);
+        storage.view = storage.arrays.view();
+        write_cache(text_, identify(text_), storage);
+        expect_replaced(file_bytes(cache_), "damaged");
+    }
 }
 
 TEST_F(DatasetCache, IsNeitherReadNorWrittenWhereIgnored) {

@@ -17,6 +17,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <nlohmann/json.hpp>
 
 #include "files.hpp"
@@ -33,6 +34,8 @@ using slidekit::testing::write_file;
 
 using Shape = std::vector<std::uint64_t>;
 using Values = std::vector<float>;
+
+constexpr const char* kOfAnotherKind = "; the file is whole, but not of this kind: choose another";
 
 Values ascending(std::size_t count, float first = 0) {
     Values values(count);
@@ -78,6 +81,7 @@ protected:
         EXPECT_EQ(message.rfind(name_.string() + ": no usable safetensors file: ", 0), 0U)
             << message;
         EXPECT_NE(message.find(reason), std::string::npos) << message << "\nlacks " << reason;
+        EXPECT_TRUE(message.ends_with("copy it again, or write it anew")) << message;
     }
     std::string read_refusal(const std::string& name, const Shape& shape) {
         return message_of(ErrorCode::input, [&] { (void)TensorFile(name_).read(name, shape); });
@@ -199,7 +203,7 @@ TEST_F(TensorFiles, OfOtherWritersAreRead) {
     EXPECT_EQ(file.tensors()[1].name, "empty");
     EXPECT_EQ(file.tensors()[3].name, "scalar");
     EXPECT_EQ(read_refusal("half", {1, 2, 2}),
-              name_.string() + ": no usable safetensors file: tensor half is BF16, F32 is wanted");
+              name_.string() + ": tensor half is BF16, F32 is wanted" + kOfAnotherKind);
 }
 
 TEST_F(TensorFiles, MayListAnEmptyTensorBehindTheOneThatStartsThere) {
@@ -212,12 +216,14 @@ TEST_F(TensorFiles, MayListAnEmptyTensorBehindTheOneThatStartsThere) {
 
 TEST_F(TensorFiles, RefuseATensorThatIsNotAsked) {
     write_usual();
-    const std::string begin = name_.string() + ": no usable safetensors file: ";
-    EXPECT_EQ(read_refusal("c", {4}), begin + "tensor c is missing");
-    EXPECT_EQ(read_refusal("a", {5, 3}), begin + "tensor a is 3 x 5, 5 x 3 is wanted");
-    EXPECT_EQ(read_refusal("a", {15}), begin + "tensor a is 3 x 5, 15 is wanted");
-    EXPECT_EQ(read_refusal("b", {4, 1}), begin + "tensor b is 4, 4 x 1 is wanted");
-    EXPECT_EQ(read_refusal("b", {}), begin + "tensor b is 4,  is wanted");
+    const auto message = [&](const std::string& what) {
+        return name_.string() + ": " + what + kOfAnotherKind;
+    };
+    EXPECT_EQ(read_refusal("c", {4}), message("tensor c is missing"));
+    EXPECT_EQ(read_refusal("a", {5, 3}), message("tensor a is 3 x 5, 5 x 3 is wanted"));
+    EXPECT_EQ(read_refusal("a", {15}), message("tensor a is 3 x 5, 15 is wanted"));
+    EXPECT_EQ(read_refusal("b", {4, 1}), message("tensor b is 4, 4 x 1 is wanted"));
+    EXPECT_EQ(read_refusal("b", {}), message("tensor b is 4,  is wanted"));
 }
 
 TEST_F(TensorFiles, RefuseFloatsAtAnOddPlace) {
@@ -237,8 +243,8 @@ TEST_F(TensorFiles, RefuseMissingEmptyAndForeignFiles) {
               std::string::npos);
     expect_refused("", "it has 0 bytes");
     expect_refused("1234567", "it has 7 bytes");
-    expect_refused("5 100 50\n1,4 0:0.5 99:-2\n", "it is cut off or something else");
-    expect_refused(std::string(100, '\xff'), "it is cut off or something else");
+    expect_refused("5 100 50\n1,4 0:0.5 99:-2\n", "its header would have");
+    expect_refused(std::string(100, '\xff'), "would have 18446744073709551615 bytes");
     expect_refused(std::string(100, '\0'), "its header is no JSON object");
     expect_refused(file_of("{\"a\":", 0), "its header is no JSON object");
     expect_refused(file_of("[]", 0), "its header is no JSON object");
@@ -293,15 +299,13 @@ TEST_F(TensorFiles, RefuseGapsOverlapsAndTensorsOutside) {
              {two("[0,8]", "[4,12]"), 12, "tensor b does not follow the one before it"},
              {two("[0,8]", "[0,8]"), 8, "does not follow the one before it"},
              {two("[0,8]", "[8,16]"), 24, "8 bytes belong to no tensor"},
-             {two("[0,8]", "[8,16]"),
-              15,
-              "tensor b lies outside the file; it is cut off or damaged"},
-             {two("[0,8]", "[16,8]"), 16, "tensor b lies outside the file"},
+             {two("[0,8]", "[8,16]"), 15, "tensor b lies outside the 15 bytes of data"},
+             {two("[0,8]", "[16,8]"), 16, "tensor b lies outside the 16 bytes"},
              {two("[0,8]", "[18446744073709551608,18446744073709551615]"),
               16,
-              "tensor b lies outside the file"},
-             {two("[0,8]", "[8]"), 16, "tensor b lies outside the file"},
-             {two("[0,8]", "[8,16,24]"), 16, "tensor b lies outside the file"},
+              "tensor b lies outside the 16 bytes"},
+             {two("[0,8]", "[8]"), 16, "tensor b lies outside the 16 bytes"},
+             {two("[0,8]", "[8,16,24]"), 16, "tensor b lies outside the 16 bytes"},
              {two("[0,8]", "[8,12]"), 12, "tensor b has 4 bytes, its shape needs 8"},
          }) {
         expect_refused(file_of(bad.header, bad.data), bad.reason);
@@ -339,9 +343,31 @@ TEST_F(TensorFiles, RefuseEntriesOfAnotherForm) {
              {R"({"__metadata__":7})", 0, "its metadata is no JSON object"},
              {R"({"__metadata__":{"step":17}})", 0, "its metadata \"step\" is no text"},
              {"{\"\xff\":{}}", 0, "its header is no JSON object"},
+             {R"({"a":{"dtype":"F33","shape":[1],"data_offsets":[0,4]}})",
+              4,
+              "tensor a is of the unknown type \"F33\""},
+             {R"({"a":{"dtype":"BF16","shape":[4],"data_offsets":[0,4]}})",
+              4,
+              "tensor a has 4 bytes, its shape needs 8"},
+             {R"({"\u001b[31m\u0000":7})", 0, R"(tensor \x1b[31m\x00 has no dtype)"},
          }) {
         expect_refused(file_of(bad.header, bad.data), bad.reason);
     }
+}
+
+TEST_F(TensorFiles, RefuseBracketsOfAnyDepth) {
+    const std::string deep = std::string(1000000, '[') + std::string(1000000, ']');
+    expect_refused(file_of(R"({"a":)" + deep + "}", 0), "tensor a has no dtype");
+    expect_refused(
+        file_of(R"({"a":{"dtype":"F32","shape":)" + deep + R"(,"data_offsets":[0,4]}})", 4),
+        "shape of tensor a are no whole numbers");
+}
+
+TEST_F(TensorFiles, RefuseAPipeRatherThanWait) {
+    ASSERT_EQ(::mkfifo(name_.c_str(), 0600), 0);
+    EXPECT_NE(message_of(ErrorCode::input, [&] { const TensorFile file(name_); })
+                  .find("it is a pipe or a device"),
+              std::string::npos);
 }
 
 TEST_F(TensorFiles, AreNotWrittenIntoAMissingFolder) {

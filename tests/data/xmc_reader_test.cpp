@@ -1,5 +1,6 @@
 // XMC text: what is accepted and as what it is read, and a message with file, line, value and
 // remedy for each departure.
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <initializer_list>
@@ -9,8 +10,10 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <zlib.h>
 #include <slidekit/data/dataset.hpp>
+#include <slidekit/system/random.hpp>
 
 #include "files.hpp"
 #include "temporary_folder.hpp"
@@ -65,6 +68,24 @@ protected:
     std::filesystem::path name_ = folder_ / "train.txt";
 };
 
+void expect_ascending_below(std::span<const std::uint32_t> ids, std::uint32_t bound) {
+    for (const std::uint32_t id : ids) EXPECT_LT(id, bound);
+    for (std::size_t i = 1; i < ids.size(); ++i) EXPECT_LT(ids[i - 1], ids[i]);
+}
+
+void expect_promises_kept(const PointsView& view) {
+    ASSERT_EQ(view.feature_offsets.size(), view.points + std::size_t{1});
+    ASSERT_EQ(view.label_offsets.size(), view.points + std::size_t{1});
+    EXPECT_EQ(view.feature_offsets.back(), view.feature_ids.size());
+    EXPECT_EQ(view.label_offsets.back(), view.label_ids.size());
+    for (std::size_t i = 0; i < view.points; ++i) {
+        expect_ascending_below(view.feature_ids.subspan(view.feature_offsets[i], view.nnz_of(i)),
+                               view.features);
+        expect_ascending_below(view.labels_of(i), view.labels);
+    }
+    for (const float value : view.feature_values) EXPECT_TRUE(std::isfinite(value));
+}
+
 struct Departure {
     std::string_view text;
     std::string message;  // behind "FILE:"
@@ -94,6 +115,7 @@ TEST_F(XmcReader, TakesEveryUsualFormOfLines) {
              "2 4 3\r\n0,2 1:1 3:2\r\n1 0:3",              // and one lacks
              "2 4 3\n0,2 1:1 3:2\n1 0:3\n\n  \n\r\n\t\n",  // blank lines behind
              "  2  4  3 \n0,2   1:1\t3:2 \n1 0:3 \t\n",    // more blanks than needed
+             "2 4 3\n0,2\t1:1\t3:2\n1\t0:3\n",             // tabs for blanks
              "2 4 3\n2,0 3:2 1:1\n1 0:3\n",                // in no order
              "2 4 3\n2,0,2,2,0 3:2 1:1\n1,1 0:3\n",        // labels repeated
              "2 4 3\n00,02 01:1.0 3:2e0\n1 0:300E-2\n",    // other spellings
@@ -109,7 +131,7 @@ TEST_F(XmcReader, TakesEveryUsualFormOfLines) {
 }
 
 TEST_F(XmcReader, CountsPointsWithoutLabelsOrFeatures) {
-    const Dataset set = load_text("5 4 3\n 1:1\n2\n\n1 0:1\n \n");
+    const Dataset set = load_text("5 4 3\n\t1:1\n2\n\n1 0:1\n \n");
     EXPECT_EQ(copy(set.view().feature_offsets), (Offsets{0, 1, 1, 1, 2, 2}));
     EXPECT_EQ(copy(set.view().label_offsets), (Offsets{0, 0, 1, 1, 2, 2}));
     EXPECT_EQ(set.report().points_without_labels, 3U);
@@ -153,7 +175,7 @@ TEST_F(XmcReader, NamesWhatIsWrongWithTheHeader) {
              {"1 2 3 4\n0 0:1\n", form, "found \"4\" behind it"},
              {"1 2 3x\n0 0:1\n", form, "found \"3x\""},
              {"1,2,3\n0 0:1\n", form, "found \"1\""},
-             {"1\t2\t3\n0 0:1\n", form, "\"1\t2\t3\""},
+             {"1\t2\t3\n0 0:1\n", form, R"("1\t2\t3")"},
              {"-1 2 3\n0 0:1\n", form, "found \"-1\""},
              {"1.5 2 3\n0 0:1\n", form, "found \"1.5\""},
              {"0 2 3\n", form, "found \"0\""},
@@ -163,7 +185,11 @@ TEST_F(XmcReader, NamesWhatIsWrongWithTheHeader) {
              {"1 2 99999999999999999999\n0 0:1\n", form, "found \"99999999999999999999\""},
              {"0 0:1\n", form, "found \"0\""},
              {"1,2 0:1 3:4\n", form, "found \"1\""},
-             {std::string_view("\0\0\0\n", 4), form, "found"},
+             {std::string_view("\0\0\0\n", 4), form, R"(found "\x00\x00\x00")"},
+             {"\xef\xbb\xbf"
+              "1 2 3\n0 0:1\n",
+              form,
+              R"(found "\xef\xbb\xbf1")"},
              {"1000000 2 3\n0 0:1\n",
               "1: the header says 1000000 points, but the file has 18 bytes",
               "cut off"},
@@ -278,6 +304,23 @@ TEST_F(XmcReader, NamesTheFileThatIsNone) {
                   ": cannot be read (it is a folder); check the name and its permissions");
 }
 
+TEST_F(XmcReader, RefusesPipesAndDevicesRatherThanWait) {
+    const std::filesystem::path pipe = folder_ / "pipe";
+    ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    for (const std::filesystem::path& name : {pipe, std::filesystem::path("/dev/null")}) {
+        EXPECT_EQ(refusal(name),
+                  name.string() +
+                      ": cannot be read (it is a pipe or a device); put its contents into a file");
+    }
+}
+
+TEST_F(XmcReader, SpellsOutWhatIsNotPrintable) {
+    using std::string_view_literals::operator""sv;
+    const std::string form = "2: feature value ";
+    expect_refused("1 4 3\n0 1:1\0x\n"sv, form + R"("1\x00x" is no finite number)", "1e-3");
+    expect_refused("1 4 3\n0 1:\x1b[31m\r\r x\n", form + R"("\x1b[31m\x0d\x0d" is no)", "1e-3");
+}
+
 TEST_F(XmcReader, ReadsGzip) {
     write_gzip(name_, "2 4 3\n0,2 1:1 3:2\n1 0:3\n");
     const Dataset set = load(name_);
@@ -316,6 +359,34 @@ TEST_F(XmcReader, RefusesGzipWithAFlippedByte) {
         write_file(name_, flipped);
         EXPECT_EQ(refusal(name_).rfind(name_.string() + ":", 0), 0U) << "byte " << at;
     }
+}
+
+// Whatever the bytes are, a data set that keeps its promises or an error comes of them.
+TEST_F(XmcReader, LoadsOrRefusesAnyDamagedText) {
+    const std::string whole = "4 9 5\n1,4 0:0.5 8:-2e-1\n 3:1e3\r\n2\n\n0,3\t7:.25 2:7\n";
+    constexpr std::string_view kBytes = "0123456789 ,:.-+eE\n\r\t\0\xff";
+    system::Stream stream(17, system::Purpose::test);
+    const auto below = [&](std::size_t bound) {
+        return stream.below(static_cast<std::uint32_t>(bound));
+    };
+    std::size_t refused = 0;
+    for (int round = 0; round < 3000; ++round) {
+        std::string text = whole;
+        for (std::uint32_t change = below(3) + 1; change > 0; --change)
+            text[below(text.size())] = kBytes[below(kBytes.size())];
+        if (below(4) == 0) text.resize(below(text.size()));
+        write_file(name_, text);
+        try {
+            expect_promises_kept(load(name_).view());
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), ErrorCode::input) << error.what();
+            EXPECT_EQ(error.where().rfind(name_.string(), 0), 0U) << error.what();
+            ++refused;
+        }
+        ASSERT_FALSE(HasFailure()) << "round " << round << ": " << text;
+    }
+    EXPECT_GT(refused, 1000U);
+    EXPECT_LT(refused, 3000U);
 }
 
 TEST_F(XmcReader, RefusesALineBeyondAllMeasure) {

@@ -1,15 +1,19 @@
 // The cache file: a header of fixed size, then the five arrays, each on a 64-byte boundary.
 //
 // It is tied to its text by size and modification time, and to itself by a checksum of everything,
-// so that a torn or foreign file is noticed before a number of it is used.
+// so that a torn or foreign file is noticed before a number of it is used. A checksum can be right
+// and the numbers wrong (another program's cache, one that came with a download): offsets,
+// ids and values are looked at as well, because nothing behind the loader checks them again.
 #include "data/dataset_cache.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstring>
+#include <limits>
 #include <span>
-#include <vector>
 
 #include <slidekit/data/atomic_file.hpp>
 #include <slidekit/system/error.hpp>
@@ -22,6 +26,7 @@ namespace {
 constexpr std::array<char, 8> kMagic = {'S', 'L', 'K', 'C', 'A', 'C', 'H', 'E'};
 constexpr std::uint64_t kVersion = 1;
 constexpr std::size_t kAlignment = 64;
+constexpr std::uint64_t kLargestCount = 0x7fffffff;  // as the text's header has it
 
 struct Header {
     std::array<char, 8> magic = kMagic;
@@ -41,22 +46,40 @@ struct Header {
 static_assert(sizeof(Header) % kAlignment == 0);
 
 // Four independent lanes, so that the sum runs at the speed of memory rather than of one
-// multiplication after the other.
-std::uint64_t checksum(std::span<const std::byte> bytes) {
-    std::array<std::uint64_t, 4> lanes = {1, 2, 3, 4};
-    constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15ULL;
-    std::size_t at = 0;
-    for (; at + 32 <= bytes.size(); at += 32) {
-        for (std::size_t lane = 0; lane < 4; ++lane) {
-            std::uint64_t word = 0;
-            std::memcpy(&word, bytes.data() + at + 8 * lane, 8);
-            lanes[lane] = std::rotl(lanes[lane] ^ word, 29) * kOdd;
+// multiplication after the other. Taken piece by piece: each but the last of whole words of 32
+// bytes.
+class Checksum {
+public:
+    void add(std::span<const std::byte> bytes) {
+        std::size_t at = 0;
+        for (; at + 32 <= bytes.size(); at += 32) {
+            for (std::size_t lane = 0; lane < 4; ++lane) {
+                std::uint64_t word = 0;
+                std::memcpy(&word, bytes.data() + at + 8 * lane, 8);
+                lanes_[lane] = std::rotl(lanes_[lane] ^ word, 29) * kOdd;
+            }
         }
+        total_ += bytes.size();
+        tail_ = bytes.subspan(at);
     }
-    std::uint64_t sum = bytes.size();
-    for (; at < bytes.size(); ++at) sum = sum * kOdd + static_cast<std::uint64_t>(bytes[at]);
-    for (const std::uint64_t lane : lanes) sum = system::mix64(sum ^ lane);
-    return sum;
+    [[nodiscard]] std::uint64_t sum() const {
+        std::uint64_t sum = total_;
+        for (const std::byte byte : tail_) sum = sum * kOdd + static_cast<std::uint64_t>(byte);
+        for (const std::uint64_t lane : lanes_) sum = system::mix64(sum ^ lane);
+        return sum;
+    }
+
+private:
+    static constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15ULL;
+    std::array<std::uint64_t, 4> lanes_ = {1, 2, 3, 4};
+    std::uint64_t total_ = 0;
+    std::span<const std::byte> tail_;
+};
+
+std::uint64_t checksum(std::span<const std::byte> bytes) {
+    Checksum sum;
+    sum.add(bytes);
+    return sum.sum();
 }
 
 std::uint64_t header_checksum(const Header& header) {
@@ -84,22 +107,53 @@ std::size_t payload_bytes(const Header& header) {
 
 // Counts that a file of `bytes` bytes could hold, so that sums of them cannot overflow.
 bool plausible(const Header& header, std::size_t bytes) {
-    return header.points < bytes && header.nnz < bytes && header.label_count < bytes &&
+    const auto is_width = [](std::uint64_t count) { return count > 0 && count <= kLargestCount; };
+    return is_width(header.points) && is_width(header.features) && is_width(header.labels) &&
+           header.points < bytes && header.nnz < bytes && header.label_count < bytes &&
            sizeof(Header) + payload_bytes(header) == bytes;
 }
 
-std::vector<std::byte> payload_of(const PointsView& view) {
+// Rows that lie one after the other and hold ascending, distinct ids below `bound`, as the reader
+// makes them.
+bool is_csr(std::span<const std::uint64_t> offsets,
+            std::span<const std::uint32_t> ids,
+            std::uint32_t bound) {
+    if (offsets.front() != 0 || offsets.back() != ids.size()) return false;
+    for (std::size_t row = 0; row + 1 < offsets.size(); ++row) {
+        const std::uint64_t begin = offsets[row];
+        const std::uint64_t end = offsets[row + 1];
+        if (begin > end || end > ids.size()) return false;
+        if (begin == end) continue;
+        bool ascending = true;  // no way out of the loop, so that it runs in vectors
+        for (std::uint64_t i = begin + 1; i < end; ++i) ascending &= ids[i - 1] < ids[i];
+        if (!ascending || ids[end - 1] >= bound) return false;
+    }
+    return true;
+}
+
+bool all_finite(std::span<const float> values) {
+    bool finite = true;
+    for (const float value : values) finite &= std::abs(value) <= std::numeric_limits<float>::max();
+    return finite;
+}
+
+// Hands the payload to `consume` in pieces, from where the arrays are: a copy of the whole would
+// double what a load needs.
+template <class Consume>
+void for_each_piece(const PointsView& view, Consume&& consume) {
     const std::array<std::span<const std::byte>, 5> arrays = {std::as_bytes(view.feature_offsets),
                                                               std::as_bytes(view.label_offsets),
                                                               std::as_bytes(view.feature_ids),
                                                               std::as_bytes(view.feature_values),
                                                               std::as_bytes(view.label_ids)};
-    std::vector<std::byte> payload;
     for (const std::span<const std::byte> array : arrays) {
-        payload.insert(payload.end(), array.begin(), array.end());
-        payload.resize(aligned(payload.size()));
+        const std::size_t whole = array.size() / kAlignment * kAlignment;
+        consume(array.first(whole));
+        if (whole == array.size()) continue;
+        std::array<std::byte, kAlignment> padded{};
+        std::copy(array.begin() + static_cast<std::ptrdiff_t>(whole), array.end(), padded.begin());
+        consume(std::span<const std::byte>(padded));
     }
-    return payload;
 }
 
 template <class T>
@@ -136,12 +190,16 @@ std::unique_ptr<Dataset::Storage> read_cache(const std::filesystem::path& file,
         why = "its cache is of another kind or version and was made anew";
         return nullptr;
     }
-    if (header.header_sum != header_checksum(header) || !plausible(header, bytes.size()) ||
-        header.payload_sum != checksum(bytes.subspan(sizeof(Header)))) {
-        why = "its cache is damaged and was made anew";
+    constexpr const char* kDamaged = "its cache is damaged and was made anew";
+    if (header.header_sum != header_checksum(header) || !plausible(header, bytes.size())) {
+        why = kDamaged;
         return nullptr;
     }
     if (header.source != source) return nullptr;  // the text has changed: nothing to remark
+    if (header.payload_sum != checksum(bytes.subspan(sizeof(Header)))) {
+        why = kDamaged;
+        return nullptr;
+    }
 
     std::span<const std::byte> rest = bytes.subspan(sizeof(Header));
     PointsView& view = storage->view;
@@ -153,6 +211,12 @@ std::unique_ptr<Dataset::Storage> read_cache(const std::filesystem::path& file,
     view.feature_ids = take<std::uint32_t>(rest, header.nnz);
     view.feature_values = take<float>(rest, header.nnz);
     view.label_ids = take<std::uint32_t>(rest, header.label_count);
+    if (!is_csr(view.feature_offsets, view.feature_ids, view.features) ||
+        !is_csr(view.label_offsets, view.label_ids, view.labels) ||
+        !all_finite(view.feature_values)) {
+        why = kDamaged;
+        return nullptr;
+    }
     storage->report.points_without_labels = header.points_without_labels;
     storage->report.points_without_features = header.points_without_features;
     storage->report.from_cache = true;
@@ -163,7 +227,8 @@ void write_cache(const std::filesystem::path& file,
                  const FileIdentity& source,
                  const Dataset::Storage& storage) {
     const PointsView& view = storage.view;
-    const std::vector<std::byte> payload = payload_of(view);
+    Checksum payload;
+    for_each_piece(view, [&](std::span<const std::byte> piece) { payload.add(piece); });
     Header header;
     header.source = source;
     header.points = view.points;
@@ -173,11 +238,12 @@ void write_cache(const std::filesystem::path& file,
     header.label_count = view.label_ids.size();
     header.points_without_labels = storage.report.points_without_labels;
     header.points_without_features = storage.report.points_without_features;
-    header.payload_sum = checksum(payload);
+    header.payload_sum = payload.sum();
     header.header_sum = header_checksum(header);
     AtomicFile out(cache_of(file));
     out.write(&header, sizeof(header));
-    out.write(payload.data(), payload.size());
+    for_each_piece(
+        view, [&](std::span<const std::byte> piece) { out.write(piece.data(), piece.size()); });
     out.commit();
 }
 

@@ -33,7 +33,7 @@ struct FileIdentity {
     friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
 };
 
-/// Throws Error (input) naming what is wrong: missing, a folder, not readable.
+/// Throws Error (input) naming what is wrong: missing, a folder, a pipe or device, not readable.
 [[nodiscard]] FileIdentity identify(const std::filesystem::path& file);
 
 }  // namespace slidekit::data

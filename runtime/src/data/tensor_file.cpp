@@ -6,9 +6,11 @@
 #include <slidekit/data/tensor_file.hpp>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <limits>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -19,6 +21,7 @@
 #include <slidekit/system/error.hpp>
 
 #include "data/mapped_file.hpp"
+#include "data/printable.hpp"
 
 namespace slidekit::data {
 
@@ -26,7 +29,7 @@ static_assert(std::endian::native == std::endian::little, "safetensors are littl
 
 namespace {
 
-using nlohmann::ordered_json;
+using nlohmann::json;
 
 constexpr std::size_t kAlignment = 64;
 constexpr std::uint64_t kLargestHeader = 100'000'000;  // as the format's own reader has it
@@ -39,21 +42,47 @@ std::uint64_t elements_of(const std::vector<std::uint64_t>& shape) {
 
 std::string header_of(std::span<const TensorSource> tensors,
                       const std::map<std::string, std::string>& metadata) {
-    ordered_json json = ordered_json::object();
-    if (!metadata.empty()) json["__metadata__"] = metadata;
+    nlohmann::ordered_json entries = nlohmann::ordered_json::object();
+    if (!metadata.empty()) entries["__metadata__"] = metadata;
     std::uint64_t at = 0;
     for (const TensorSource& tensor : tensors) {
         const std::uint64_t end = at + elements_of(tensor.shape) * sizeof(float);
-        json[tensor.name] = {
+        entries[tensor.name] = {
             {"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {at, end}}};
         at = end;
     }
     // Names of files may be of any encoding, JSON is UTF-8 only: what is not is marked, never an
     // error.
-    std::string header = json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+    std::string header = entries.dump(-1, ' ', false, json::error_handler_t::replace);
     const std::size_t used = (sizeof(std::uint64_t) + header.size()) % kAlignment;
     header.append((kAlignment - used) % kAlignment, ' ');
     return header;
+}
+
+// Bytes of an element, 0 for a type that the format does not know.
+std::uint64_t element_bytes(std::string_view dtype) {
+    struct Type {
+        std::string_view name;
+        std::uint64_t bytes;
+    };
+    constexpr std::array<Type, 15> kTypes = {{{"BOOL", 1},
+                                              {"U8", 1},
+                                              {"I8", 1},
+                                              {"F8_E5M2", 1},
+                                              {"F8_E4M3", 1},
+                                              {"U16", 2},
+                                              {"I16", 2},
+                                              {"F16", 2},
+                                              {"BF16", 2},
+                                              {"U32", 4},
+                                              {"I32", 4},
+                                              {"F32", 4},
+                                              {"U64", 8},
+                                              {"I64", 8},
+                                              {"F64", 8}}};
+    const auto type = std::find_if(
+        kTypes.begin(), kTypes.end(), [&](const Type& known) { return known.name == dtype; });
+    return type == kTypes.end() ? 0 : type->bytes;
 }
 
 void write_tensor(AtomicFile& out, const TensorSource& tensor) {
@@ -101,46 +130,56 @@ struct TensorFile::State {
     std::map<std::string, std::span<const std::byte>> bytes;
 
     [[noreturn]] void refuse(const std::string& what) const {
-        throw Error(ErrorCode::input, file.string(), "no usable safetensors file: " + what);
+        throw Error(ErrorCode::input,
+                    file.string(),
+                    "no usable safetensors file: " + what +
+                        "; it is damaged or something else: copy it again, or write it anew");
+    }
+    [[noreturn]] void refuse_use(const std::string& what) const {
+        throw Error(ErrorCode::input,
+                    file.string(),
+                    what + "; the file is whole, but not of this kind: choose another");
     }
     void read_header(std::span<const std::byte> all);
-    void read_tensor(const std::string& name,
-                     const ordered_json& entry,
-                     std::span<const std::byte> data);
+    void read_tensor(const std::string& name, const json& entry, std::span<const std::byte> data);
     void check_cover(std::size_t data_bytes) const;
 };
 
 void TensorFile::State::read_tensor(const std::string& name,
-                                    const ordered_json& entry,
+                                    const json& entry,
                                     std::span<const std::byte> data) {
+    const std::string shown = printable(name);
     const auto numbers = [&](const char* key) {
         if (!entry.is_object() || !entry.contains(key) || !entry[key].is_array())
-            refuse(fmt::format("tensor {} has no {}", name, key));
+            refuse(fmt::format("tensor {} has no {}", shown, key));
         std::vector<std::uint64_t> values;
-        for (const ordered_json& value : entry[key]) {
+        for (const json& value : entry[key]) {
             if (!value.is_number_unsigned())
-                refuse(fmt::format("{} of tensor {} are no whole numbers", key, name));
+                refuse(fmt::format("{} of tensor {} are no whole numbers", key, shown));
             values.push_back(value.get<std::uint64_t>());
         }
         return values;
     };
     if (!entry.is_object() || !entry.contains("dtype") || !entry["dtype"].is_string())
-        refuse(fmt::format("tensor {} has no dtype", name));
+        refuse(fmt::format("tensor {} has no dtype", shown));
     TensorInfo info{
         .name = name, .shape = numbers("shape"), .dtype = entry["dtype"].get<std::string>()};
     const std::vector<std::uint64_t> offsets = numbers("data_offsets");
     if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > data.size()) {
-        refuse(fmt::format("tensor {} lies outside the file; it is cut off or damaged", name));
+        refuse(fmt::format("tensor {} lies outside the {} bytes of data", shown, data.size()));
     }
     const std::uint64_t size = offsets[1] - offsets[0];
-    std::uint64_t expected = sizeof(float);
+    std::uint64_t expected = element_bytes(info.dtype);
+    if (expected == 0) {
+        refuse(fmt::format("tensor {} is of the unknown type {}", shown, in_quotes(info.dtype)));
+    }
     for (const std::uint64_t extent : info.shape) {
         if (extent != 0 && expected > std::numeric_limits<std::uint64_t>::max() / extent)
-            refuse(fmt::format("tensor {} is too large", name));
+            refuse(fmt::format("tensor {} is too large", shown));
         expected *= extent;
     }
-    if (info.dtype == "F32" && size != expected)
-        refuse(fmt::format("tensor {} has {} bytes, its shape needs {}", name, size, expected));
+    if (size != expected)
+        refuse(fmt::format("tensor {} has {} bytes, its shape needs {}", shown, size, expected));
     bytes[name] = data.subspan(offsets[0], size);
     tensors.push_back(std::move(info));
 }
@@ -154,7 +193,8 @@ void TensorFile::State::check_cover(std::size_t data_bytes) const {
         const auto begin = static_cast<std::size_t>(
             place.data() - (mapping.bytes().data() + mapping.bytes().size() - data_bytes));
         if (begin != at)
-            refuse(fmt::format("tensor {} does not follow the one before it", tensor.name));
+            refuse(
+                fmt::format("tensor {} does not follow the one before it", printable(tensor.name)));
         at += place.size();
     }
     if (at != data_bytes) refuse(fmt::format("{} bytes belong to no tensor", data_bytes - at));
@@ -165,23 +205,23 @@ void TensorFile::State::read_header(std::span<const std::byte> all) {
     if (all.size() < sizeof(length)) refuse(fmt::format("it has {} bytes", all.size()));
     std::memcpy(&length, all.data(), sizeof(length));
     if (length > kLargestHeader || length > all.size() - sizeof(length)) {
-        refuse(fmt::format(
-            "its header would have {} bytes, the file has {}; it is cut off or something else",
-            length,
-            all.size()));
+        refuse(fmt::format("its header would have {} bytes, the file has {}", length, all.size()));
     }
     const char* const text = reinterpret_cast<const char*>(all.data()) + sizeof(length);
-    const ordered_json json = ordered_json::parse(text, text + length, nullptr, false);
-    if (!json.is_object()) refuse("its header is no JSON object");
+    // Not ordered_json, which copies what it holds as it grows, by recursion: brackets a hundred
+    // thousand deep would overflow the stack.
+    const json header = json::parse(text, text + length, nullptr, false);
+    if (!header.is_object()) refuse("its header is no JSON object");
     const std::span<const std::byte> data = all.subspan(sizeof(length) + length);
-    for (const auto& [name, entry] : json.items()) {
+    for (const auto& [name, entry] : header.items()) {
         if (name != "__metadata__") {
             read_tensor(name, entry, data);
             continue;
         }
         if (!entry.is_object()) refuse("its metadata is no JSON object");
         for (const auto& [key, value] : entry.items()) {
-            if (!value.is_string()) refuse(fmt::format("its metadata \"{}\" is no text", key));
+            if (!value.is_string())
+                refuse(fmt::format("its metadata {} is no text", in_quotes(key)));
             metadata[key] = value.get<std::string>();
         }
     }
@@ -216,19 +256,20 @@ std::span<const float> TensorFile::read(const std::string& name,
     const auto info = std::find_if(state_->tensors.begin(),
                                    state_->tensors.end(),
                                    [&](const TensorInfo& tensor) { return tensor.name == name; });
-    if (info == state_->tensors.end()) state_->refuse(fmt::format("tensor {} is missing", name));
+    if (info == state_->tensors.end())
+        state_->refuse_use(fmt::format("tensor {} is missing", name));
     if (info->dtype != "F32")
-        state_->refuse(fmt::format("tensor {} is {}, F32 is wanted", name, info->dtype));
+        state_->refuse_use(fmt::format("tensor {} is {}, F32 is wanted", name, info->dtype));
     if (!std::equal(shape.begin(), shape.end(), info->shape.begin(), info->shape.end())) {
-        state_->refuse(fmt::format("tensor {} is {}, {} is wanted",
-                                   name,
-                                   fmt::join(info->shape, " x "),
-                                   fmt::join(shape, " x ")));
+        state_->refuse_use(fmt::format("tensor {} is {}, {} is wanted",
+                                       name,
+                                       fmt::join(info->shape, " x "),
+                                       fmt::join(shape, " x ")));
     }
     const std::span<const std::byte> bytes = state_->bytes.at(name);
     // Files of other writers may start a tensor anywhere; reading floats there is undefined.
     if (reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(float) != 0)
-        state_->refuse(fmt::format("tensor {} is not aligned to 4 bytes", name));
+        state_->refuse_use(fmt::format("tensor {} is not aligned to 4 bytes", name));
     return {reinterpret_cast<const float*>(bytes.data()), bytes.size() / sizeof(float)};
 }
 

@@ -23,6 +23,8 @@
 
 #include <slidekit/system/error.hpp>
 
+#include "data/printable.hpp"
+
 namespace slidekit::data {
 
 namespace {
@@ -30,13 +32,6 @@ namespace {
 constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
 constexpr std::size_t kLongestLineBytes = std::size_t{64} << 20;
 constexpr std::uint32_t kLargestCount = 0x7fffffff;
-
-// A token as a message quotes it.
-std::string quoted(std::string_view token) {
-    constexpr std::size_t kMost = 40;
-    return token.size() <= kMost ? fmt::format("\"{}\"", token)
-                                 : fmt::format("\"{}...\"", token.substr(0, kMost));
-}
 
 // Lines of a text, one after the other, without their ends.
 class Lines {
@@ -131,11 +126,12 @@ private:
     std::uint64_t number_ = 0;
 };
 
+bool is_blank(char c) { return c == ' ' || c == '\t'; }
+
 std::string_view token_at(const char* at, const char* end) {
-    return {
-        at,
-        static_cast<std::size_t>(
-            std::find_if(at, end, [](char c) { return c == ' ' || c == ',' || c == '\t'; }) - at)};
+    return {at,
+            static_cast<std::size_t>(
+                std::find_if(at, end, [](char c) { return is_blank(c) || c == ','; }) - at)};
 }
 
 // A whole number below `bound`, from `at` on; moves `at` behind it.
@@ -148,14 +144,14 @@ std::uint32_t parse_id(
         if (value > std::numeric_limits<std::uint32_t>::max()) {
             lines.fail(fmt::format("{} {} does not fit 32 bits; ids count from 0 to {}",
                                    what,
-                                   quoted(token_at(begin, end)),
+                                   in_quotes(token_at(begin, end)),
                                    bound - 1));
         }
     }
     if (at == begin) {
         lines.fail(fmt::format("{} expected, found {}; ids are whole numbers from 0 to {}",
                                what,
-                               quoted(token_at(begin, end)),
+                               in_quotes(token_at(begin, end)),
                                bound - 1));
     }
     if (value >= bound) {
@@ -169,6 +165,7 @@ std::uint32_t parse_id(
     return static_cast<std::uint32_t>(value);
 }
 
+// A finite number of either sign: negative values are as good as others, negative ids are not.
 float parse_value(const Lines& lines, const char*& at, const char* end) {
     float value = 0;
     auto [next, error] = std::from_chars(at, end, value);
@@ -181,11 +178,11 @@ float parse_value(const Lines& lines, const char*& at, const char* end) {
             error = std::errc();
         }
     }
-    const bool whole = next == end || *next == ' ' || *next == '\t';
+    const bool whole = next == end || is_blank(*next);
     if (error != std::errc() || !whole || !std::isfinite(value)) {
         lines.fail(fmt::format(
             "feature value {} is no finite number of 32 bits; write it like 0.25 or 1e-3",
-            quoted(token_at(at, end))));
+            in_quotes(token_at(at, end))));
     }
     at = next;
     return value;
@@ -213,15 +210,15 @@ Header read_header(Lines& lines, std::uint64_t file_bytes) {
                 fmt::format("the header is `points features labels`, three numbers from 1 to {}; "
                             "found {} in {}",
                             kLargestCount,
-                            quoted(token_at(at, end)),
-                            quoted(line)));
+                            in_quotes(token_at(at, end)),
+                            in_quotes(line)));
         }
         at = next;
     }
     while (at != end && *at == ' ') ++at;
     if (at != end)
         lines.fail(fmt::format("the header is `points features labels`; found {} behind it",
-                               quoted(token_at(at, end))));
+                               in_quotes(token_at(at, end))));
     // A point takes a byte at least; of a compressed text, more than a thousandth of one.
     constexpr std::uint64_t kMostCompression = 1100;
     if (counts[0] > file_bytes * kMostCompression) {
@@ -264,18 +261,19 @@ void read_labels(const Lines& lines,
                  const char*& at,
                  const char* end,
                  PointArrays& arrays) {
-    if (at == end || *at == ' ') return;
+    if (at == end || is_blank(*at)) return;
     const std::string_view first = token_at(at, end);
     if (first.find(':') != std::string_view::npos) {
-        lines.fail(fmt::format(
-            "label expected, found {}; a point without labels begins with a blank", quoted(first)));
+        lines.fail(
+            fmt::format("label expected, found {}; a point without labels begins with a blank",
+                        in_quotes(first)));
     }
     for (;;) {
         const char* const label = at;
         arrays.label_ids.push_back(parse_id(lines, at, end, header.labels, "label"));
-        if (at == end || *at == ' ') return;
+        if (at == end || is_blank(*at)) return;
         if (*at != ',')
-            lines.fail(fmt::format("label {} is no whole number", quoted(token_at(label, end))));
+            lines.fail(fmt::format("label {} is no whole number", in_quotes(token_at(label, end))));
         ++at;
     }
 }
@@ -286,13 +284,13 @@ void read_features(const Lines& lines,
                    const char* end,
                    PointArrays& arrays) {
     for (;;) {
-        while (at != end && (*at == ' ' || *at == '\t')) ++at;
+        while (at != end && is_blank(*at)) ++at;
         if (at == end) return;
         const char* const token = at;
         const std::uint32_t id = parse_id(lines, at, end, header.features, "feature");
         if (at == end || *at != ':') {
-            lines.fail(
-                fmt::format("{} is no feature; write feature:value", quoted(token_at(token, end))));
+            lines.fail(fmt::format("{} is no feature; write feature:value",
+                                   in_quotes(token_at(token, end))));
         }
         ++at;
         arrays.feature_ids.push_back(id);
