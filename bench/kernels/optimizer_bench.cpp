@@ -47,7 +47,11 @@ struct Work {
         values = random_floats(members.size());
     }
     [[nodiscard]] kernels::GroupsView groups(std::size_t round) const {
-        return {ids.data() + round % rounds * count, starts.data(), members.data(), count};
+        return {ids.data() + round % rounds * count,
+                starts.data(),
+                members.data(),
+                count,
+                members.size()};
     }
 };
 

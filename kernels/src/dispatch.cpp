@@ -114,7 +114,7 @@ bool select_isa(Isa isa) noexcept {
 
 std::string_view isa_complaint() noexcept { return initial_choice().complaint; }
 
-#define SLIDEKIT_KERNEL(name, result, parameters, arguments)                   \
+#define SLIDEKIT_KERNEL(name, result, parameters, arguments, ...)              \
     result name parameters noexcept {                                          \
         return active().table.load(std::memory_order_acquire)->name arguments; \
     }

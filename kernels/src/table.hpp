@@ -17,7 +17,7 @@
 namespace slidekit::kernels::detail {
 
 struct KernelTable {
-#define SLIDEKIT_KERNEL(name, result, parameters, arguments) result(*name) parameters noexcept;
+#define SLIDEKIT_KERNEL(name, result, parameters, arguments, ...) result(*name) parameters noexcept;
 #include "kernels.def"
 #undef SLIDEKIT_KERNEL
 };

@@ -49,7 +49,8 @@ public:
         return {.ids = ids_.data(),
                 .starts = starts_.data(),
                 .members = members_.data(),
-                .count = ids_.size()};
+                .count = ids_.size(),
+                .slots = slots_};
     }
     [[nodiscard]] std::size_t slots() const { return slots_; }
 

@@ -15,7 +15,7 @@ namespace {
 using Level = xsimd::fma3<xsimd::avx2>;
 
 constexpr KernelTable kTable{
-#define SLIDEKIT_KERNEL(name, result, parameters, arguments) &name<Level>,
+#define SLIDEKIT_KERNEL(name, result, parameters, arguments, ...) &name<Level>,
 #include "kernels.def"
 #undef SLIDEKIT_KERNEL
 };

@@ -16,7 +16,7 @@ namespace {
 using Level = xsimd::avx512bw;
 
 constexpr KernelTable kTable{
-#define SLIDEKIT_KERNEL(name, result, parameters, arguments) &name<Level>,
+#define SLIDEKIT_KERNEL(name, result, parameters, arguments, ...) &name<Level>,
 #include "kernels.def"
 #undef SLIDEKIT_KERNEL
 };

@@ -6,7 +6,7 @@ namespace slidekit::kernels::detail {
 namespace {
 
 constexpr KernelTable kTable{
-#define SLIDEKIT_KERNEL(name, result, parameters, arguments) &name,
+#define SLIDEKIT_KERNEL(name, result, parameters, arguments, ...) &name,
 #include "kernels.def"
 #undef SLIDEKIT_KERNEL
 };

@@ -13,6 +13,7 @@ void Grouping::build(system::Executor& executor,
                      std::span<const std::uint32_t> ids,
                      std::span<const SlotRun> runs,
                      std::uint32_t bound) {
+    slots_ = ids.size();
     const auto id_bits = static_cast<unsigned>(std::bit_width(bound > 0 ? bound - 1 : 0U));
     const unsigned shift = id_bits > kBucketBits ? id_bits - kBucketBits : 0;
     scatter(executor, ids, runs, shift);
@@ -159,13 +160,16 @@ void Grouping::cut_pieces() {
 }
 
 GroupsView Grouping::view() const noexcept {
-    return {ids_.data(), starts_.data(), members_.data(), ids_.size()};
+    return {ids_.data(), starts_.data(), members_.data(), ids_.size(), slots_};
 }
 
 GroupsView Grouping::piece(std::size_t index) const noexcept {
     const std::uint32_t begin = pieces_[index];
-    return {
-        ids_.data() + begin, starts_.data() + begin, members_.data(), pieces_[index + 1] - begin};
+    return {ids_.data() + begin,
+            starts_.data() + begin,
+            members_.data(),
+            pieces_[index + 1] - begin,
+            slots_};
 }
 
 }  // namespace slidekit::nn

@@ -67,6 +67,7 @@ private:
     std::vector<std::uint32_t> ids_;
     std::vector<std::uint32_t> starts_;
     std::array<std::uint32_t, kPieces + 1> pieces_{};
+    std::size_t slots_ = 0;
 };
 
 }  // namespace slidekit::nn

@@ -293,7 +293,7 @@ void SampledSoftmax::update(const OutputStep& step, std::size_t piece) {
     for (std::size_t begin = 0; begin < groups.count; begin += kRowsPerRun) {
         const std::size_t count = std::min(kRowsPerRun, groups.count - begin);
         const kernels::GroupsView run{
-            groups.ids + begin, groups.starts + begin, groups.members, count};
+            groups.ids + begin, groups.starts + begin, groups.members, count, groups.slots};
         parameters_.update_groups(run, values_.data(), step.hidden, back, step.rule);
         if (!rank_rows_) continue;
         for (std::size_t g = 0; g < count; ++g)

@@ -51,6 +51,7 @@ struct GroupsView {
     const std::uint32_t* starts = nullptr;  // count + 1 entries; they need not begin at 0
     const Member* members = nullptr;
     std::size_t count = 0;
+    std::size_t slots = 0;  // every slot is below it: the size of the array of values
 };
 
 }  // namespace slidekit::kernels
