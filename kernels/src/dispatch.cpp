@@ -1,9 +1,11 @@
 // Choice of the level, once, and the public functions: one indirect call each.
 #include <atomic>
+#include <cassert>
 #include <cstdlib>
 
 #include <slidekit/kernels/isa.hpp>
 
+#include "kernel_checks.hpp"
 #include "table.hpp"
 
 namespace slidekit::kernels {
@@ -114,8 +116,10 @@ bool select_isa(Isa isa) noexcept {
 
 std::string_view isa_complaint() noexcept { return initial_choice().complaint; }
 
+// In debug builds the contract of kernels.def is asserted.
 #define SLIDEKIT_KERNEL(name, result, parameters, arguments, ...)              \
     result name parameters noexcept {                                          \
+        assert(detail::check_##name arguments == detail::Status::ok);          \
         return active().table.load(std::memory_order_acquire)->name arguments; \
     }
 #include "kernels.def"

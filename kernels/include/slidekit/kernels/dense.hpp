@@ -25,7 +25,9 @@ SLIDEKIT_API void multiply_add(StridedMatrix a,
                                RowMatrix<const float> b,
                                RowMatrix<float> c) noexcept;
 
-/// out[c][r] = in[r][c].
-SLIDEKIT_API void transpose(RowMatrix<const float> in, RowMatrix<float> out) noexcept;
+/// target[c][r] = source[r][c].
+///
+/// Requires: target.rows >= source.dim, target.dim >= source.rows; no overlap.
+SLIDEKIT_API void transpose(RowMatrix<const float> source, RowMatrix<float> target) noexcept;
 
 }  // namespace slidekit::kernels

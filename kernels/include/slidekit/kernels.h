@@ -1,0 +1,635 @@
+/*
+ * The C interface of libslidekit-kernels: every kernel, callable from C99 and anything that calls C.
+ * Made by scripts/kernel_list.py from kernels/src/kernels.def and the C++ headers; do not edit.
+ *
+ * Each kernel has two forms. slidekit_<kernel>_<dtype> checks everything: null pointers, sizes that
+ * are zero where they must not be, overflow or do not fit together, and the contents of ids and plans.
+ * slidekit_<kernel>_<dtype>_fast checks pointers and sizes only, in constant time: ids and the contents
+ * of plans have to be right. Where a check fails, both return why, and touch no output. A call with
+ * nothing to do (no rows, no elements) succeeds, and its arrays may then be null.
+ *
+ * What cannot be checked is the caller's: that an array really has the stated number of elements, and
+ * that outputs do not overlap inputs.
+ *
+ * Alignment and aliasing: an array needs the alignment of its elements only; rows that begin on a
+ * 64-byte line are faster. Arrays are read and written as the types of their declaration; memory of
+ * another declared type may be passed as C and C++ allow it (malloc'ed memory, or char buffers copied
+ * with memcpy, but not an int array passed as float).
+ *
+ * Memory, threads: a kernel allocates nothing, keeps nothing, starts no thread and never throws. Every
+ * function may be called from any thread; slidekit_select_isa is for the start of a program.
+ */
+#ifndef SLIDEKIT_KERNELS_H
+#define SLIDEKIT_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef SLIDEKIT_C_API
+#if defined(__GNUC__)
+#define SLIDEKIT_C_API __attribute__((visibility("default")))
+#else
+#define SLIDEKIT_C_API
+#endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What a call says. Negative numbers never occur, and new codes come behind these. */
+typedef enum slidekit_status {
+    SLIDEKIT_OK = 0,
+    SLIDEKIT_NULL_POINTER = 1,  /* an array or struct that is needed is null */
+    SLIDEKIT_INVALID_SIZE = 2,  /* a size is zero, too large, overflows or does not fit another one */
+    SLIDEKIT_OUT_OF_RANGE = 3,  /* an id is not below its bound */
+    SLIDEKIT_NOT_ASCENDING = 4, /* ids, or starts of groups, do not ascend as they must */
+    SLIDEKIT_INVALID_PLAN = 5,  /* what a plan holds contradicts its sizes */
+    SLIDEKIT_INVALID_VALUE = 6, /* an unknown value of an enumeration, or a number out of its range */
+    SLIDEKIT_UNSUPPORTED = 7    /* this machine or this build cannot do it */
+} slidekit_status;
+
+/** A sentence on a status; of an unknown one, that it is unknown. Never null. */
+SLIDEKIT_C_API const char* slidekit_status_text(slidekit_status status);
+
+/** Levels of instruction sets, ascending. */
+typedef enum slidekit_isa {
+    SLIDEKIT_ISA_SCALAR = 0,
+    SLIDEKIT_ISA_AVX2 = 1,
+    SLIDEKIT_ISA_AVX512 = 2
+} slidekit_isa;
+
+/** The version of the library: major * 10000 + minor * 100 + patch. */
+SLIDEKIT_C_API uint32_t slidekit_kernels_version(void);
+
+/** The level in use: the best that the machine supports, unless SLIDEKIT_ISA or slidekit_select_isa cap it. */
+SLIDEKIT_C_API slidekit_isa slidekit_active_isa(void);
+
+/** The level's name as SLIDEKIT_ISA takes it; null for an unknown level. */
+SLIDEKIT_C_API const char* slidekit_isa_name(slidekit_isa isa);
+
+/** Makes isa the level in use; UNSUPPORTED, and no change, where the machine cannot run it. */
+SLIDEKIT_C_API slidekit_status slidekit_select_isa(slidekit_isa isa);
+
+/** Why SLIDEKIT_ISA was not honoured (unknown, or not supported here); empty where it was, never null. */
+SLIDEKIT_C_API const char* slidekit_isa_complaint(void);
+
+/** Floats of scratch that slidekit_hash_*_rows need for vectors of dim elements; 0 where that overflows. */
+SLIDEKIT_C_API size_t slidekit_hash_scratch_floats(size_t dim);
+
+typedef struct slidekit_const_matrix_f32 {
+    const float* data;
+    size_t rows;
+    size_t dim;
+    size_t stride; /* elements from row to row, >= dim */
+} slidekit_const_matrix_f32;
+
+typedef struct slidekit_matrix_f32 {
+    float* data;
+    size_t rows;
+    size_t dim;
+    size_t stride; /* elements from row to row, >= dim */
+} slidekit_matrix_f32;
+
+typedef struct slidekit_const_matrix_i8 {
+    const int8_t* data;
+    size_t rows;
+    size_t dim;
+    size_t stride; /* elements from row to row, >= dim */
+} slidekit_const_matrix_i8;
+
+typedef struct slidekit_matrix_i8 {
+    int8_t* data;
+    size_t rows;
+    size_t dim;
+    size_t stride; /* elements from row to row, >= dim */
+} slidekit_matrix_i8;
+
+/** One use of a row: by which vector of the batch, and where the value of the pair (row, vector)
+ * lives.
+ */
+typedef struct slidekit_member {
+    uint32_t vector;
+    uint32_t slot;
+} slidekit_member;
+
+/** Pairs (row, vector) grouped by row, as CSR: group g concerns row ids[g] and the vectors
+ * members[starts[g]] .. members[starts[g + 1] - 1]. ids are distinct and ascending.
+ *
+ * The values of the pairs stay where they were made (one run a sample, for instance), so that both
+ * orders, by row and by vector, see one array: pair p of a group has its value at members[p].slot.
+ */
+typedef struct slidekit_groups_view {
+    const uint32_t* ids;
+    const uint32_t* starts; /* count + 1 entries; they need not begin at 0 */
+    const slidekit_member* members;
+    size_t count;
+    size_t slots; /* every slot is below it: the size of the array of values */
+} slidekit_groups_view;
+
+/** A sparse vector: values[i] stands at coordinate ids[i]; ids in any order, repeats add up. */
+typedef struct slidekit_sparse_view {
+    const uint32_t* ids;
+    const float* values;
+    size_t nnz;
+} slidekit_sparse_view;
+
+/** The left factor of multiply_add: element (i, j) is data[i * row_stride + j * column_stride], so
+ * that a transpose is a swap of strides.
+ */
+typedef struct slidekit_strided_matrix {
+    const float* data;
+    size_t rows;
+    size_t columns;
+    size_t row_stride;
+    size_t column_stride;
+} slidekit_strided_matrix;
+
+/** Adam (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019):
+ * m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; w = w - lr m / (sqrt(v) + epsilon) - decay w.
+ */
+typedef struct slidekit_adam_step {
+    float lr; /* bias-corrected: lr sqrt(1 - b2^t) / (1 - b1^t) */
+    float beta1;
+    float beta2;
+    float epsilon;
+    float decay; /* absolute: lr times the weight decay */
+} slidekit_adam_step;
+
+/** Plain stochastic gradient descent: w = w - lr g - decay w. */
+typedef struct slidekit_sgd_step {
+    float lr;
+    float decay;
+} slidekit_sgd_step;
+
+/** Weights and moments of a matrix, row by row, all with one stride. */
+typedef struct slidekit_adam_rows {
+    slidekit_matrix_f32 weights;
+    float* first; /* m, laid out like weights */
+    float* second; /* v, laid out like weights */
+} slidekit_adam_rows;
+
+/** Biases and their moments, one a row; weights may be null: no bias. The bias does not decay. */
+typedef struct slidekit_adam_bias {
+    float* weights;
+    float* first;
+    float* second;
+} slidekit_adam_bias;
+
+/** An element of a block that passed its column's threshold. */
+typedef struct slidekit_hit {
+    uint32_t row;
+    uint32_t column;
+    float value;
+} slidekit_hit;
+
+/** SimHash (Charikar 2002) with sparse projections of entries {+1, 0, -1}, about dim/3 non-zeros
+ * each (Achlioptas 2003; SLIDE section 4.2): code = 1 if the projection is > 0, else 0 (so 0, -0
+ * and NaN give 0). Key of a table: its K codes, the first one most significant.
+ */
+typedef struct slidekit_sim_hash_plan {
+    uint32_t dim;
+    uint32_t k; /* codes a table, 1..24 */
+    uint32_t l; /* tables */
+    uint32_t nonzeros; /* of each projection */
+    /* terms[bit * nonzeros + j]: coordinate c of the j-th non-zero, as c for +1 and dim + c for */
+    /* -1. */
+    const uint16_t* terms;
+} slidekit_sim_hash_plan;
+
+/** Where the key of (row, table) goes: keys[row * row_stride + table * table_stride]. */
+typedef struct slidekit_key_layout {
+    size_t row_stride;
+    size_t table_stride;
+} slidekit_key_layout;
+
+/** DWTA (Chen and Shrivastava 2018), dense input, bins of 8: code = position within its bin of the
+ * largest value; of equal values (ReLU zeros!) that of the lowest coordinate wins; NaN loses to
+ * all. Key of a table: sum over its codes of code << (shift * (K - 1 - j)); shift 3 concatenates,
+ * shift 2 is the overlapping packing of the released SLIDE.
+ */
+typedef struct slidekit_dwta_plan {
+    uint32_t dim;
+    uint32_t k;
+    uint32_t l;
+    uint32_t shift;
+    /* For bin b (= table * k + j) its 8 candidates by ascending coordinate, candidate-major: */
+    /* coordinates[c * bins + b] and positions[c * bins + b], bins = k * l rounded up to a multiple */
+    /* of 16. */
+    uint32_t bins;
+    const uint16_t* coordinates;
+    const uint8_t* positions;
+} slidekit_dwta_plan;
+
+/* --- dot ------------------------------------------------------------------- */
+
+/** sum_k x[k] * y[k] over dim elements. Never throws or allocates; thread-safe.
+ * *result: what the function of C++ returns.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_dot_f32(
+    const float* x,
+    const float* y,
+    size_t dim,
+    float* result);
+SLIDEKIT_C_API slidekit_status slidekit_dot_f32_fast(
+    const float* x,
+    const float* y,
+    size_t dim,
+    float* result);
+
+/** out[i] = sum_k x[k] * rows[ids[i]][k], i < count: one vector against gathered rows.
+ *
+ * Rows may come from DRAM: the kernel prefetches 16 rows ahead.
+ * Requires: x has rows.dim elements, ids[i] < rows.rows, out has count elements.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_dot_rows_f32(
+    const float* x,
+    slidekit_const_matrix_f32 rows,
+    const uint32_t* ids,
+    size_t count,
+    float* out);
+SLIDEKIT_C_API slidekit_status slidekit_dot_rows_f32_fast(
+    const float* x,
+    slidekit_const_matrix_f32 rows,
+    const uint32_t* ids,
+    size_t count,
+    float* out);
+
+/** The same on 8-bit rows, exact in int32: a quarter of the bytes, for ranking candidates.
+ *
+ * Requires: x[k] <= 127, so that no level saturates; dim <= 65536.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_dot_rows_i8(
+    const uint8_t* x,
+    slidekit_const_matrix_i8 rows,
+    const uint32_t* ids,
+    size_t count,
+    int32_t* out);
+SLIDEKIT_C_API slidekit_status slidekit_dot_rows_i8_fast(
+    const uint8_t* x,
+    slidekit_const_matrix_i8 rows,
+    const uint32_t* ids,
+    size_t count,
+    int32_t* out);
+
+/** out[slot] = rows[id] . vectors[vector] + bias[id] for every pair of the groups: each row is read
+ * once and dotted with all its vectors, which are expected in cache.
+ *
+ * bias may be null. Requires: rows.dim == vectors.dim; ids < rows.rows; vectors < vectors.rows.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_dot_groups_f32(
+    slidekit_groups_view groups,
+    slidekit_const_matrix_f32 rows,
+    const float* bias,
+    slidekit_const_matrix_f32 vectors,
+    float* out);
+SLIDEKIT_C_API slidekit_status slidekit_dot_groups_f32_fast(
+    slidekit_groups_view groups,
+    slidekit_const_matrix_f32 rows,
+    const float* bias,
+    slidekit_const_matrix_f32 vectors,
+    float* out);
+
+/* --- axpy ------------------------------------------------------------------ */
+
+/** y[k] += a * x[k], k < dim. */
+SLIDEKIT_C_API slidekit_status slidekit_axpy_f32(float a, const float* x, float* y, size_t dim);
+SLIDEKIT_C_API slidekit_status slidekit_axpy_f32_fast(
+    float a,
+    const float* x,
+    float* y,
+    size_t dim);
+
+/** out[k] += sum_i input.values[i] * rows[input.ids[i]][k]: an embedding bag. Order of sums: i
+ * ascending.
+ *
+ * Requires: ids < rows.rows; out has rows.dim elements and does not overlap the rows.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_bag_rows_f32(
+    slidekit_sparse_view input,
+    slidekit_const_matrix_f32 rows,
+    float* out);
+SLIDEKIT_C_API slidekit_status slidekit_bag_rows_f32_fast(
+    slidekit_sparse_view input,
+    slidekit_const_matrix_f32 rows,
+    float* out);
+
+/** rows[weights.ids[i]][k] += weights.values[i] * x[k]: the transpose of bag_rows.
+ *
+ * Requires: ids < rows.rows; x has rows.dim elements and does not overlap the rows.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_scatter_rows_f32(
+    slidekit_sparse_view weights,
+    const float* x,
+    slidekit_matrix_f32 rows);
+SLIDEKIT_C_API slidekit_status slidekit_scatter_rows_f32_fast(
+    slidekit_sparse_view weights,
+    const float* x,
+    slidekit_matrix_f32 rows);
+
+/* --- activation ------------------------------------------------------------ */
+
+/** x[k] = max(x[k], 0); NaN and -0 become 0. */
+SLIDEKIT_C_API slidekit_status slidekit_relu_f32(float* x, size_t dim);
+SLIDEKIT_C_API slidekit_status slidekit_relu_f32_fast(float* x, size_t dim);
+
+/** gradient[k] = activation[k] > 0 ? gradient[k] : 0. */
+SLIDEKIT_C_API slidekit_status slidekit_relu_gradient_f32(
+    const float* activation,
+    float* gradient,
+    size_t dim);
+SLIDEKIT_C_API slidekit_status slidekit_relu_gradient_f32_fast(
+    const float* activation,
+    float* gradient,
+    size_t dim);
+
+/** The largest of count values; -infinity when count is 0. NaN values are passed over.
+ * *result: what the function of C++ returns.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_max_value_f32(const float* x, size_t count, float* result);
+SLIDEKIT_C_API slidekit_status slidekit_max_value_f32_fast(
+    const float* x,
+    size_t count,
+    float* result);
+
+/** x[i] = exp(x[i] - shift), and their sum. Relative error of each exp under 4 ulp; x[i] <= shift
+ * expected.
+ * *result: what the function of C++ returns.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_exp_sum_f32(
+    float* x,
+    size_t count,
+    float shift,
+    float* result);
+SLIDEKIT_C_API slidekit_status slidekit_exp_sum_f32_fast(
+    float* x,
+    size_t count,
+    float shift,
+    float* result);
+
+/** x[i] *= a. */
+SLIDEKIT_C_API slidekit_status slidekit_scale_f32(float a, float* x, size_t count);
+SLIDEKIT_C_API slidekit_status slidekit_scale_f32_fast(float a, float* x, size_t count);
+
+/** Folds a block of logits into running column maxima and sums of exponentials (online softmax):
+ * max'[c] = max(max[c], max_r logits[r][c]), sum'[c] = sum[c] e^(max[c] - max'[c]) + sum_r
+ * e^(logits[r][c] - max'[c]).
+ *
+ * Start with max = -infinity and sum = 0. Requires: max and sum have logits.dim elements.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_fold_softmax_columns_f32(
+    slidekit_const_matrix_f32 logits,
+    float* max,
+    float* sum);
+SLIDEKIT_C_API slidekit_status slidekit_fold_softmax_columns_f32_fast(
+    slidekit_const_matrix_f32 logits,
+    float* max,
+    float* sum);
+
+/** logits[r][c] = exp(logits[r][c] - max[c]) * factor[c]. */
+SLIDEKIT_C_API slidekit_status slidekit_apply_softmax_columns_f32(
+    slidekit_matrix_f32 logits,
+    const float* max,
+    const float* factor);
+SLIDEKIT_C_API slidekit_status slidekit_apply_softmax_columns_f32_fast(
+    slidekit_matrix_f32 logits,
+    const float* max,
+    const float* factor);
+
+/* --- dense ----------------------------------------------------------------- */
+
+/** c += a * b; a is rows x columns, b has a.columns rows of b.dim elements, c has a.rows rows of
+ * b.dim.
+ *
+ * For blocks that fit in L2; accumulates over a.columns in ascending order in fp32 with FMA.
+ * Requires: b.rows >= a.columns, c.rows >= a.rows, c.dim == b.dim, c overlaps neither factor.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_multiply_add_f32(
+    slidekit_strided_matrix a,
+    slidekit_const_matrix_f32 b,
+    slidekit_matrix_f32 c);
+SLIDEKIT_C_API slidekit_status slidekit_multiply_add_f32_fast(
+    slidekit_strided_matrix a,
+    slidekit_const_matrix_f32 b,
+    slidekit_matrix_f32 c);
+
+/** target[c][r] = source[r][c].
+ *
+ * Requires: target.rows >= source.dim, target.dim >= source.rows; no overlap.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_transpose_f32(
+    slidekit_const_matrix_f32 source,
+    slidekit_matrix_f32 target);
+SLIDEKIT_C_API slidekit_status slidekit_transpose_f32_fast(
+    slidekit_const_matrix_f32 source,
+    slidekit_matrix_f32 target);
+
+/* --- optimizer ------------------------------------------------------------- */
+
+/** One row. The division and square root are exact (IEEE), not estimates. */
+SLIDEKIT_C_API slidekit_status slidekit_adam_row_f32(
+    float* weights,
+    float* first,
+    float* second,
+    const float* gradient,
+    size_t dim,
+    const slidekit_adam_step* step);
+SLIDEKIT_C_API slidekit_status slidekit_adam_row_f32_fast(
+    float* weights,
+    float* first,
+    float* second,
+    const float* gradient,
+    size_t dim,
+    const slidekit_adam_step* step);
+
+/** One row. The division and square root are exact (IEEE), not estimates. */
+SLIDEKIT_C_API slidekit_status slidekit_sgd_row_f32(
+    float* weights,
+    const float* gradient,
+    size_t dim,
+    const slidekit_sgd_step* step);
+SLIDEKIT_C_API slidekit_status slidekit_sgd_row_f32_fast(
+    float* weights,
+    const float* gradient,
+    size_t dim,
+    const slidekit_sgd_step* step);
+
+/** Backward pass and update of every group's row, fused. For group g with row id and old weights w:
+ *   gradient = sum over members of values[slot] * vectors[vector]       (bias: sum of
+ *   values[slot]) back[vector] += values[slot] * w                                    for each
+ *   member, unless back.data is null Adam on the row and its bias.
+ *
+ * Order of sums: members ascending within a group, groups ascending. Prefetches rows ahead.
+ * Requires: all dims equal; one task at a time per row and per back matrix.
+ * Source: SLIDE [MLSys 2020], section 3, regrouped by neuron so that a row belongs to one task.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_adam_groups_f32(
+    slidekit_groups_view groups,
+    const float* values,
+    slidekit_const_matrix_f32 vectors,
+    slidekit_matrix_f32 back,
+    slidekit_adam_rows rows,
+    slidekit_adam_bias bias,
+    const slidekit_adam_step* step);
+SLIDEKIT_C_API slidekit_status slidekit_adam_groups_f32_fast(
+    slidekit_groups_view groups,
+    const float* values,
+    slidekit_const_matrix_f32 vectors,
+    slidekit_matrix_f32 back,
+    slidekit_adam_rows rows,
+    slidekit_adam_bias bias,
+    const slidekit_adam_step* step);
+
+/** The same with plain gradient descent; bias may be null. */
+SLIDEKIT_C_API slidekit_status slidekit_sgd_groups_f32(
+    slidekit_groups_view groups,
+    const float* values,
+    slidekit_const_matrix_f32 vectors,
+    slidekit_matrix_f32 back,
+    slidekit_matrix_f32 rows,
+    float* bias,
+    const slidekit_sgd_step* step);
+SLIDEKIT_C_API slidekit_status slidekit_sgd_groups_f32_fast(
+    slidekit_groups_view groups,
+    const float* values,
+    slidekit_const_matrix_f32 vectors,
+    slidekit_matrix_f32 back,
+    slidekit_matrix_f32 rows,
+    float* bias,
+    const slidekit_sgd_step* step);
+
+/* --- topk ------------------------------------------------------------------ */
+
+/** Writes the positions of the k largest scores in ascending order of position; returns min(k,
+ * count).
+ *
+ * Of equal scores the lower positions are taken. NaN ranks below everything, -0 equals 0.
+ * Requires: positions has room for min(k, count) entries. O(count) with a small factor.
+ * *result: what the function of C++ returns.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_select_top_k_f32(
+    const float* scores,
+    size_t count,
+    size_t k,
+    uint32_t* positions,
+    size_t* result);
+SLIDEKIT_C_API slidekit_status slidekit_select_top_k_f32_fast(
+    const float* scores,
+    size_t count,
+    size_t k,
+    uint32_t* positions,
+    size_t* result);
+
+/** Lists the elements with block[r][c] > threshold[c], by ascending r then c; returns how many.
+ *
+ * Requires: hits has room for block.rows * block.dim entries.
+ * *result: what the function of C++ returns.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_find_above_columns_f32(
+    slidekit_const_matrix_f32 block,
+    const float* threshold,
+    slidekit_hit* hits,
+    size_t* result);
+SLIDEKIT_C_API slidekit_status slidekit_find_above_columns_f32_fast(
+    slidekit_const_matrix_f32 block,
+    const float* threshold,
+    slidekit_hit* hits,
+    size_t* result);
+
+/* --- convert --------------------------------------------------------------- */
+
+/** out[k] = round(x[k] / s) with s = max|x| / 127, in -127..127; returns s (0 for a zero row).
+ *
+ * Rounds to nearest even; bit-equal on every level. Requires: x is finite.
+ * *result: what the function of C++ returns.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_quantize_i8_f32(
+    const float* x,
+    size_t dim,
+    int8_t* out,
+    float* result);
+SLIDEKIT_C_API slidekit_status slidekit_quantize_i8_f32_fast(
+    const float* x,
+    size_t dim,
+    int8_t* out,
+    float* result);
+
+/** The same for non-negative x (an activation after ReLU), in 0..127.
+ * *result: what the function of C++ returns.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_quantize_u7_f32(
+    const float* x,
+    size_t dim,
+    uint8_t* out,
+    float* result);
+SLIDEKIT_C_API slidekit_status slidekit_quantize_u7_f32_fast(
+    const float* x,
+    size_t dim,
+    uint8_t* out,
+    float* result);
+
+/* --- hash ------------------------------------------------------------------ */
+
+/** Keys of one vector of plan.dim elements: keys[t], t < plan.l. */
+SLIDEKIT_C_API slidekit_status slidekit_hash_simhash_f32(
+    const slidekit_sim_hash_plan* plan,
+    const float* x,
+    uint32_t* keys);
+SLIDEKIT_C_API slidekit_status slidekit_hash_simhash_f32_fast(
+    const slidekit_sim_hash_plan* plan,
+    const float* x,
+    uint32_t* keys);
+
+/** Keys of all rows, each less `centre` (plan.dim elements; null: nothing taken off), in one
+ * rounding per coordinate. scratch: hash_scratch_floats(plan.dim) floats. Requires: rows.dim ==
+ * plan.dim.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_hash_simhash_rows_f32(
+    const slidekit_sim_hash_plan* plan,
+    slidekit_const_matrix_f32 rows,
+    const float* centre,
+    uint32_t* keys,
+    slidekit_key_layout layout,
+    float* scratch);
+SLIDEKIT_C_API slidekit_status slidekit_hash_simhash_rows_f32_fast(
+    const slidekit_sim_hash_plan* plan,
+    slidekit_const_matrix_f32 rows,
+    const float* centre,
+    uint32_t* keys,
+    slidekit_key_layout layout,
+    float* scratch);
+
+/** Keys of one vector of plan.dim elements: keys[t], t < plan.l. */
+SLIDEKIT_C_API slidekit_status slidekit_hash_dwta_f32(
+    const slidekit_dwta_plan* plan,
+    const float* x,
+    uint32_t* keys);
+SLIDEKIT_C_API slidekit_status slidekit_hash_dwta_f32_fast(
+    const slidekit_dwta_plan* plan,
+    const float* x,
+    uint32_t* keys);
+
+/** Keys of all rows, each less `centre` (plan.dim elements; null: nothing taken off), in one
+ * rounding per coordinate. scratch: hash_scratch_floats(plan.dim) floats. Requires: rows.dim ==
+ * plan.dim.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_hash_dwta_rows_f32(
+    const slidekit_dwta_plan* plan,
+    slidekit_const_matrix_f32 rows,
+    const float* centre,
+    uint32_t* keys,
+    slidekit_key_layout layout,
+    float* scratch);
+SLIDEKIT_C_API slidekit_status slidekit_hash_dwta_rows_f32_fast(
+    const slidekit_dwta_plan* plan,
+    slidekit_const_matrix_f32 rows,
+    const float* centre,
+    uint32_t* keys,
+    slidekit_key_layout layout,
+    float* scratch);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,51 @@
+// The words of the generated kernel_calls.hpp: what is said of a kernel besides its code.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include <slidekit/kernels/activation.hpp>
+#include <slidekit/kernels/axpy.hpp>
+#include <slidekit/kernels/convert.hpp>
+#include <slidekit/kernels/dense.hpp>
+#include <slidekit/kernels/dot.hpp>
+#include <slidekit/kernels/hash.hpp>
+#include <slidekit/kernels/optimizer.hpp>
+#include <slidekit/kernels/topk.hpp>
+
+namespace slidekit::kernels::calls {
+
+/// How the levels agree with the scalar oracle: bit for bit on any data, bit for bit on numbers, or
+/// within the rounding of a sum.
+enum class Agreement { exact, finite, near };
+
+/// Where the rows of a bench come from.
+enum class Heat { cold, warm };
+
+/// Of ids: in any order with repeats, or strictly ascending.
+enum class Order { any, ascending };
+
+/// The values that a size may have.
+struct Limits {
+    std::size_t least;
+    std::size_t most;
+};
+inline constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
+
+template <std::size_t kSizes>
+struct Shape {
+    Heat heat;
+    const char* text;
+    std::size_t sizes[kSizes];
+};
+
+/// Of one call: units done, bytes of rows and vectors moved, arithmetic operations.
+struct Work {
+    double items;
+    double bytes;
+    double flops;
+};
+
+}  // namespace slidekit::kernels::calls
