@@ -76,6 +76,7 @@ class Item:
     layout: tuple = None    # keys{layout rows tables}
     bounds: list = field(default_factory=list)
     ascending: bool = False
+    nonnegative: bool = False
 
 
 @dataclass
@@ -130,7 +131,7 @@ ITEM = re.compile(r"""(?P<name>\w+)(?P<optional>\?)?
     (?:\{(?P<layout>.+?)\})?
     (?:\((?P<fields>[^)]*)\))?
     (?:\s*<\s*(?P<bounds>.+?))?
-    (?P<ascending>\s+ascending)?$""", re.VERBOSE)
+    (?P<ascending>\s+ascending)?(?P<nonnegative>\s+nonnegative)?$""", re.VERBOSE)
 
 
 def read_item(text):
@@ -141,7 +142,7 @@ def read_item(text):
     return Item(match["name"], match["count"], bool(match["optional"]), fields,
                 tuple(match["layout"].split()) if match["layout"] else None,
                 [bound.strip() for bound in match["bounds"].split("&")] if match["bounds"] else [],
-                bool(match["ascending"]))
+                bool(match["ascending"]), bool(match["nonnegative"]))
 
 
 def read_string(text):
@@ -551,7 +552,8 @@ def argument_lines(kernel):
             if item.bounds:
                 text = f"make.template below<{p.value_type}>({value(item.count)}, {value(item.bounds[0])}, {order(item)})"
             else:
-                text = f"make.template {kind}<{p.value_type}>({value(item.count)})"
+                role = "scratch" if p.name == "scratch" else "nonnegative" if item.nonnegative else kind
+                text = f"make.template {role}<{p.value_type}>({value(item.count)})"
             return f"make.maybe() ? {text} : nullptr" if item.optional else text
         if p.element:
             rows = value(fields.get("rows", f"{p.name}.rows"))

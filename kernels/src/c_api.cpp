@@ -1,7 +1,7 @@
 // The C interface: statuses, levels, and for each kernel a checked and a fast function (generated).
 //
-// The structs of C mirror those of C++ field by field, which the generated assertions hold, so that an
-// argument is the same bytes seen as the other type.
+// The structs of C mirror those of C++ field by field, which the generated assertions hold, so that
+// an argument is the same bytes seen as the other type.
 #include <slidekit/kernels.h>
 
 #include <bit>

@@ -1,7 +1,9 @@
-// What a kernel's arguments must be: the words that the generated check_<kernel> functions are made of.
+// What a kernel's arguments must be: the words that the generated check_<kernel> functions are made
+// of.
 //
-// The C functions return what these find; debug builds assert it in the C++ functions too. Sizes are
-// computed with saturation: a product that overflows is larger than any array can be, and refused.
+// The C functions return what these find; debug builds assert it in the C++ functions too. Sizes
+// are computed with saturation: a product that overflows is larger than any array can be, and
+// refused.
 #pragma once
 
 #include <cstddef>
@@ -80,8 +82,8 @@ Status matrix(const RowMatrix<T>& m, Null null = Null::refused) noexcept {
 }
 
 inline Status strided(const StridedMatrix& m) noexcept {
-    const std::size_t last = sum(product(less(m.rows, 1), m.row_stride),
-                                 product(less(m.columns, 1), m.column_stride));
+    const std::size_t last =
+        sum(product(less(m.rows, 1), m.row_stride), product(less(m.columns, 1), m.column_stride));
     if (const Status s = fits(sum(last, 1), sizeof(float)); s != Status::ok) return s;
     return m.data == nullptr && m.rows > 0 && m.columns > 0 ? Status::null_pointer : Status::ok;
 }
