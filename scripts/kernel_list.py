@@ -595,6 +595,30 @@ def argument_lines(kernel):
     return lines
 
 
+def to_c(parameter):
+    """The argument of C++ as C takes it."""
+    if parameter.is_pointer:
+        element = re.sub(r"^const |\*$", "", parameter.type).strip()
+        return parameter.name if element in CTYPES else f"reinterpret_cast<{c_type(parameter.type)}>({parameter.name})"
+    if parameter.is_scalar:
+        return parameter.name
+    copied = f"std::bit_cast<{c_type(parameter.value_type)}>({parameter.name})"
+    return f"pointer_to({copied})" if parameter.type.endswith("&") else copied
+
+
+def c_call_lines(kernel):
+    parameters = ", ".join(f"{p.type} {p.name}" for p in kernel.parameters)
+    arguments = ", ".join(to_c(p) for p in kernel.parameters)
+    lines = []
+    if kernel.result != "void":
+        parameters += f", {kernel.result}* result"
+        arguments += ", result"
+    for name, suffix in (("checked", ""), ("fast", "_fast")):
+        lines += [f"    static slidekit_status {name}({parameters}) {{",
+                  f"        return {kernel.c_name}{suffix}({arguments});", "    }"]
+    return lines
+
+
 def product_calls(_, kernels, __):
     out = [f"// {GENERATED}: each kernel's arguments from a maker of arguments, its work and shapes.",
            "#pragma once", "", '#include "kernel_entries.hpp"', "", "namespace slidekit::kernels::calls {", ""]
@@ -629,14 +653,12 @@ def product_calls(_, kernels, __):
                 "    template <class Make>",
                 "    static auto call(Make& make, [[maybe_unused]] const std::size_t* sizes) {",
                 *argument_lines(kernel),
-                f"        return [=](auto&& f) {{ return f({names}); }};", "    }", "};", ""]
+                f"        return [=](auto&& f) {{ return f({names}); }};", "    }",
+                *c_call_lines(kernel), "};", ""]
     out += ["template <class Visit>", "void for_each_kernel(Visit&& visit) {"]
     out += [f"    visit({kernel.name}_entry{{}});" for kernel in kernels]
     return "\n".join(out + ["}", "", "}  // namespace slidekit::kernels::calls", ""])
 
-
-def contract_text(kernel):
-    return "; ".join(read for read in kernel.contract_lines)
 
 
 def product_catalogue(folder, kernels, _):
@@ -648,7 +670,7 @@ def product_catalogue(folder, kernels, _):
             subject = kernel.subject
             rows += ["", f"### {subject}", "", "| kernel | job | arguments | a call moves, computes | levels agree |",
                      "|---|---|---|---|---|"]
-        sentence = re.split(r"(?<=[.;])\s", " ".join(kernel.comment).replace("|", "\\|"))[0].rstrip(";")
+        sentence = re.split(r"(?<=\S[.;])\s", " ".join(kernel.comment).replace("|", "\\|"))[0].rstrip(";")
         arguments = ", ".join(describe(kernel, item) for item in kernel.items.values())
         agree = {"exact": "bit for bit", "finite": "bit for bit, numbers", "near": "within rounding"}[kernel.agreement]
         rows.append(f"| `{kernel.name}` {kernel.dtype} | {sentence} | {arguments} | "

@@ -25,9 +25,9 @@ To as(const From& from) noexcept {
     return std::bit_cast<To>(from);
 }
 
-bool is_known(slidekit_isa isa) noexcept {
+bool is_known(int isa) noexcept {
     for (const Isa known : kIsaLevels) {
-        if (static_cast<int>(known) == static_cast<int>(isa)) return true;
+        if (static_cast<int>(known) == isa) return true;
     }
     return false;
 }
@@ -36,7 +36,7 @@ bool is_known(slidekit_isa isa) noexcept {
 
 extern "C" {
 
-const char* slidekit_status_text(slidekit_status status) {
+const char* slidekit_status_text(int status) {
     switch (status) {
         case SLIDEKIT_OK: return "ok";
         case SLIDEKIT_NULL_POINTER: return "an array or struct that is needed is null";
@@ -56,11 +56,11 @@ uint32_t slidekit_kernels_version(void) { return SLIDEKIT_KERNELS_VERSION; }
 slidekit_isa slidekit_active_isa(void) { return static_cast<slidekit_isa>(active_isa()); }
 
 // The names are literals, and so end with a zero.
-const char* slidekit_isa_name(slidekit_isa isa) {
+const char* slidekit_isa_name(int isa) {
     return is_known(isa) ? isa_name(static_cast<Isa>(isa)).data() : nullptr;
 }
 
-slidekit_status slidekit_select_isa(slidekit_isa isa) {
+slidekit_status slidekit_select_isa(int isa) {
     if (!is_known(isa)) return SLIDEKIT_INVALID_VALUE;
     return select_isa(static_cast<Isa>(isa)) ? SLIDEKIT_OK : SLIDEKIT_UNSUPPORTED;
 }

@@ -100,7 +100,7 @@ std::string describe(const std::size_t* sizes, Guard guard, Data data) {
 
 template <class Entry>
 void compare(Isa isa, const std::size_t* sizes, std::uint64_t seed, Guard guard, Data data) {
-    GuardedArguments arguments(seed, guard, data);
+    GuardedArguments arguments(test::Draw(seed), guard, data);
     const auto call = Entry::call(arguments, sizes);
     const auto before = arguments.outputs();
     const auto run = [&](Isa level) {

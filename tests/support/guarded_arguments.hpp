@@ -21,9 +21,9 @@
 #include <type_traits>
 #include <vector>
 
+#include "argument_structs.hpp"
 #include "guarded_buffer.hpp"
 #include "kernel_entries.hpp"
-#include "plans.hpp"
 
 namespace slidekit::test {
 
@@ -68,15 +68,17 @@ private:
 /// are.
 struct NoSuchArguments {};
 
-class GuardedArguments {
+/// `Source` gives numbers as Draw does. Where it has a mishap(), and that is true, something is
+/// wrong with what is made: a null pointer, an id out of range, a size that overflows.
+template <class Source>
+class Arguments {
 public:
     using Order = kernels::calls::Order;
 
-    GuardedArguments(std::uint64_t seed, Guard guard, Data data)
-        : draw_(seed), guard_(guard), data_(data) {}
-    GuardedArguments(const GuardedArguments&) = delete;
-    GuardedArguments& operator=(const GuardedArguments&) = delete;
-    ~GuardedArguments() {
+    Arguments(Source source, Guard guard, Data data) : draw_(source), guard_(guard), data_(data) {}
+    Arguments(const Arguments&) = delete;
+    Arguments& operator=(const Arguments&) = delete;
+    ~Arguments() {
         for (const Block& block : blocks_) GuardedPages::give(block.pages, block.base);
     }
 
@@ -95,16 +97,20 @@ public:
     template <class T>
     T* nonnegative(std::size_t n) {
         T* values = output<T>(n);
-        for (std::size_t i = 0; i < n; ++i) values[i] = std::abs(values[i]);
+        if (n > kMostElements) n = 0;
+        for (std::size_t i = 0; values != nullptr && i < n; ++i) values[i] = std::abs(values[i]);
         return values;
     }
     template <class T>
     const T* below(std::size_t n, std::size_t bound, Order order) {
+        if (n > kMostElements) return allocate<T>(0, Role::index);
         if (n > (order == Order::ascending ? bound : bound > 0 ? n : 0)) throw NoSuchArguments{};
         T* ids = allocate<T>(n, Role::index);
-        for (std::size_t i = 0; i < n; ++i) ids[i] = static_cast<T>(draw_.below(bound));
-        if (order == Order::ascending) ascend(ids, n, bound);
-        return ids;
+        for (std::size_t i = 0; i < n; ++i)
+            ids[i] = static_cast<T>(draw_.below(std::min(bound, kMostElements)));
+        if (order == Order::ascending) ascend(ids, n, std::min(bound, kMostElements));
+        if (n > 0 && mishap()) ids[draw_.below(n)] = static_cast<T>(draw_.bits());
+        return mishap() ? nullptr : ids;
     }
     template <class T>
     kernels::RowMatrix<const T> input_matrix(std::size_t rows, std::size_t dim) {
@@ -138,8 +144,11 @@ public:
         for (std::size_t i = 0; i < slots; ++i)
             std::swap(order[i], order[i + draw_.below(slots - i)]);
         for (std::size_t p = 0; p < pairs; ++p)
-            members[kFirst + p] = {u32(draw_.below(vectors)), order[p]};
-        return {ids, starts, members, count, slots};
+            members[kFirst + p] = {u32(draw_.below(std::min(vectors, kMostElements))), order[p]};
+        if (pairs > 0 && mishap()) members[kFirst + draw_.below(pairs)].slot = u32(draw_.bits());
+        if (pairs > 0 && mishap()) members[kFirst + draw_.below(pairs)].vector = u32(draw_.bits());
+        if (mishap()) std::swap(starts[0], starts[count]);
+        return {mishap() ? nullptr : ids, starts, members, count, slots};
     }
     kernels::StridedMatrix strided(std::size_t rows, std::size_t columns) {
         const float* data = input<float>(rows * columns);
@@ -148,25 +157,36 @@ public:
     }
     template <class Plan, class... Sizes>
     Plan plan(Sizes... sizes) {
-        using Functions = decltype(FunctionsOf<Plan>::draw(draw_, sizes...));
-        auto functions = std::make_shared<Functions>(FunctionsOf<Plan>::draw(draw_, sizes...));
+        Draw draw(draw_.bits());
+        using Functions = decltype(FunctionsOf<Plan>::draw(draw, sizes...));
+        auto functions = std::make_shared<Functions>(FunctionsOf<Plan>::draw(draw, sizes...));
         owners_.emplace_back(functions);
-        return functions->plan();
+        Plan plan = functions->plan();
+        // Every plan begins with dim, K and L.
+        if (mishap()) std::memset(reinterpret_cast<std::byte*>(&plan) + 4 * draw_.below(3), 0, 4);
+        return plan;
     }
     kernels::KeyLayout layout(std::size_t rows, std::size_t tables) {
         if (draw_.below(2) == 0) return {.row_stride = tables, .table_stride = 1};
         return {.row_stride = 1, .table_stride = rows};
     }
     template <class Options>
-    Options options();
+    Options options() {
+        Draw draw(draw_.bits());
+        return OptionsOf<Options>::draw(draw);
+    }
     template <class Rows, class... Sizes>
-    Rows rows(Sizes... sizes);
+    Rows rows(Sizes... sizes) {
+        return RowsOf<Rows>::from(*this, sizes...);
+    }
     template <class Bias>
-    Bias bias(std::size_t count);
+    Bias bias(std::size_t count) {
+        return BiasOf<Bias>::from(*this, count);
+    }
     template <class T>
     T scalar() {
         // Positive, so that magnitudes bound what it multiplies.
-        if constexpr (std::is_floating_point_v<T>) return std::abs(draw_.normal());
+        if constexpr (std::is_floating_point_v<T>) return std::abs(unit_float());
         return static_cast<T>(draw_.bits());
     }
     bool maybe() { return draw_.below(4) != 0; }
@@ -207,6 +227,11 @@ public:
     }
 
 private:
+    bool mishap() {
+        if constexpr (requires { draw_.mishap(); }) return draw_.mishap();
+        return false;
+    }
+
     enum class Role { input, output, scratch, index };
     struct Block {
         std::byte* base;
@@ -216,6 +241,9 @@ private:
         Role role;
         bool is_float;
     };
+
+    // A mishap may make sizes that no memory has; calls with them are to be refused.
+    static constexpr std::size_t kMostElements = std::size_t{1} << 20;
 
     template <class T>
     T* allocate(std::size_t n, Role role) {
@@ -230,9 +258,10 @@ private:
 
     template <class T>
     T* filled(std::size_t n, Role role) {
+        if (n > kMostElements) n = 0;
         T* values = allocate<T>(n, role);
         for (std::size_t i = 0; i < n; ++i) values[i] = any_value<T>();
-        return values;
+        return mishap() ? nullptr : values;
     }
 
     template <class T>
@@ -241,6 +270,8 @@ private:
         const std::size_t stride = dim + kPadding;
         // The last row has no padding: the guard follows it.
         T* data = filled<T>(rows == 0 ? 0 : rows * stride - kPadding, role);
+        if (mishap()) return {data, std::numeric_limits<std::size_t>::max(), dim, stride};
+        if (mishap()) return {data, rows, dim, dim - 1};
         return {data, rows, dim, stride};
     }
 
@@ -267,7 +298,7 @@ private:
                                       -std::numeric_limits<float>::denorm_min(),
                                       std::numeric_limits<float>::max(),
                                       std::numeric_limits<float>::lowest()};
-        const float x = draw_.uniform() + draw_.uniform();
+        const float x = unit_float();
         switch (data_) {
             case Data::relu: return x > 0 ? x : draw_.below(8) == 0 ? -0.0F : 0.0F;
             case Data::ties: return std::round(x);
@@ -277,6 +308,16 @@ private:
                 return draw_.below(2) == 0 ? x : kSpecial[draw_.below(std::size(kSpecial))];
             default: return x;
         }
+    }
+
+    // In [-2, 2), most often near 0.
+    float unit_float() {
+        const std::uint64_t bits = draw_.bits();
+        const auto part = [&](unsigned shift) {
+            return static_cast<float>(static_cast<std::int32_t>(bits >> shift & 0xffffff) -
+                                      (1 << 23));
+        };
+        return (part(0) + part(24)) / static_cast<float>(1 << 23);
     }
 
     // Distinct ids in order: an even spread over the bound, moved by less than its step.
@@ -289,33 +330,13 @@ private:
         }
     }
 
-    Draw draw_;
+    Source draw_;
     Guard guard_;
     Data data_;
     std::vector<Block> blocks_;
     std::vector<std::shared_ptr<void>> owners_;
 };
 
-template <>
-inline kernels::AdamStep GuardedArguments::options() {
-    return {.lr = 1e-3F, .decay = draw_.below(2) == 0 ? 0.0F : 1e-5F};
-}
-template <>
-inline kernels::SgdStep GuardedArguments::options() {
-    return {.lr = 1e-2F, .decay = draw_.below(2) == 0 ? 0.0F : 1e-5F};
-}
-
-template <>
-inline kernels::AdamRows GuardedArguments::rows(std::size_t rows, std::size_t dim) {
-    const kernels::RowMatrix<float> weights = output_matrix<float>(rows, dim);
-    const std::size_t elements = rows == 0 ? 0 : (rows - 1) * weights.stride + dim;
-    return {weights, output<float>(elements), nonnegative<float>(elements)};
-}
-
-template <>
-inline kernels::AdamBias GuardedArguments::bias(std::size_t count) {
-    if (!maybe()) return {};
-    return {output<float>(count), output<float>(count), nonnegative<float>(count)};
-}
+using GuardedArguments = Arguments<Draw>;
 
 }  // namespace slidekit::test

@@ -2,9 +2,13 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
+
+#include <slidekit/kernels.h>
 
 #include <slidekit/kernels/activation.hpp>
 #include <slidekit/kernels/axpy.hpp>
@@ -47,5 +51,26 @@ struct Work {
     double bytes;
     double flops;
 };
+
+/// Of a temporary that lives as long as the call.
+template <class T>
+const T* pointer_to(const T& value) {
+    return &value;
+}
+
+/// Calls a C function of a kernel on the arguments of a call, with room for its result where it has
+/// one.
+template <class Entry, class Call, class Function>
+slidekit_status call_c(const Call& call, Function function) {
+    using Result = decltype(call(Entry::function));
+    return call([&](auto... arguments) {
+        if constexpr (std::is_void_v<Result>) {
+            return function(arguments...);
+        } else {
+            Result result{};
+            return function(arguments..., &result);
+        }
+    });
+}
 
 }  // namespace slidekit::kernels::calls

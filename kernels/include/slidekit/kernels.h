@@ -50,9 +50,9 @@ typedef enum slidekit_status {
 } slidekit_status;
 
 /** A sentence on a status; of an unknown one, that it is unknown. Never null. */
-SLIDEKIT_C_API const char* slidekit_status_text(slidekit_status status);
+SLIDEKIT_C_API const char* slidekit_status_text(int status);
 
-/** Levels of instruction sets, ascending. */
+/** Levels of instruction sets, ascending. Functions take them as int, so that any value is defined. */
 typedef enum slidekit_isa {
     SLIDEKIT_ISA_SCALAR = 0,
     SLIDEKIT_ISA_AVX2 = 1,
@@ -66,10 +66,11 @@ SLIDEKIT_C_API uint32_t slidekit_kernels_version(void);
 SLIDEKIT_C_API slidekit_isa slidekit_active_isa(void);
 
 /** The level's name as SLIDEKIT_ISA takes it; null for an unknown level. */
-SLIDEKIT_C_API const char* slidekit_isa_name(slidekit_isa isa);
+SLIDEKIT_C_API const char* slidekit_isa_name(int isa);
 
-/** Makes isa the level in use; UNSUPPORTED, and no change, where the machine cannot run it. */
-SLIDEKIT_C_API slidekit_status slidekit_select_isa(slidekit_isa isa);
+/** Makes isa, a slidekit_isa, the level in use. UNSUPPORTED, and no change, where the machine cannot run
+ * it; INVALID_VALUE where there is no such level. */
+SLIDEKIT_C_API slidekit_status slidekit_select_isa(int isa);
 
 /** Why SLIDEKIT_ISA was not honoured (unknown, or not supported here); empty where it was, never null. */
 SLIDEKIT_C_API const char* slidekit_isa_complaint(void);

@@ -1,0 +1,88 @@
+// The structs among kernels' arguments: plans of every hash, rows with their moments, options. For
+// callers that know a kernel only by its entry: each struct is made from sizes and a source of
+// chance.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <slidekit/kernels/optimizer.hpp>
+
+#include "hash_functions.hpp"
+
+namespace slidekit::test {
+
+/// FunctionsOf<Plan>::draw(draw, sizes...) owns what a plan of these sizes points to.
+template <class Plan>
+struct FunctionsOf;
+
+inline std::uint32_t u32(std::size_t n) { return static_cast<std::uint32_t>(n); }
+
+template <>
+struct FunctionsOf<kernels::SimHashPlan> {
+    static SimHashFunctions draw(Draw& draw, std::size_t dim, std::size_t k, std::size_t l) {
+        return {u32(dim), u32(k), u32(l), u32((dim + 2) / 3), draw.bits()};
+    }
+};
+
+template <>
+struct FunctionsOf<kernels::DwtaPlan> {
+    static DwtaFunctions draw(Draw& draw, std::size_t dim, std::size_t k, std::size_t l) {
+        const std::uint32_t shift = draw.below(2) == 0 ? 2 : 3;
+        return {u32(dim), u32(k), u32(l), shift, draw.bits()};
+    }
+};
+
+/// Usual values of a struct of options.
+template <class Options>
+struct OptionsOf;
+
+template <>
+struct OptionsOf<kernels::AdamStep> {
+    static kernels::AdamStep draw(Draw& draw) {
+        return {.lr = 1e-3F, .decay = draw.below(2) == 0 ? 0.0F : 1e-5F};
+    }
+};
+
+template <>
+struct OptionsOf<kernels::SgdStep> {
+    static kernels::SgdStep draw(Draw& draw) {
+        return {.lr = 1e-2F, .decay = draw.below(2) == 0 ? 0.0F : 1e-5F};
+    }
+};
+
+/// Structs of several arrays, from a maker of arguments.
+template <class Rows>
+struct RowsOf;
+
+/// As many elements as a matrix has, its padding but for the last row's included.
+template <class T>
+std::size_t extent(const kernels::RowMatrix<T>& m) {
+    return m.rows == 0 ? 0 : (m.rows - 1) * m.stride + m.dim;
+}
+
+template <>
+struct RowsOf<kernels::AdamRows> {
+    template <class Make>
+    static kernels::AdamRows from(Make& make, std::size_t rows, std::size_t dim) {
+        const kernels::RowMatrix<float> weights = make.template output_matrix<float>(rows, dim);
+        float* first = make.template output<float>(extent(weights));
+        return {weights, first, make.template nonnegative<float>(extent(weights))};
+    }
+};
+
+template <class Bias>
+struct BiasOf;
+
+template <>
+struct BiasOf<kernels::AdamBias> {
+    template <class Make>
+    static kernels::AdamBias from(Make& make, std::size_t count) {
+        if (!make.maybe()) return {};
+        float* weights = make.template output<float>(count);
+        float* first = make.template output<float>(count);
+        return {weights, first, make.template nonnegative<float>(count)};
+    }
+};
+
+}  // namespace slidekit::test
