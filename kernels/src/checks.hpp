@@ -15,6 +15,7 @@
 #include <slidekit/kernels/convert.hpp>
 #include <slidekit/kernels/dense.hpp>
 #include <slidekit/kernels/dot.hpp>
+#include <slidekit/kernels/hadamard.hpp>
 #include <slidekit/kernels/hash.hpp>
 #include <slidekit/kernels/optimizer.hpp>
 #include <slidekit/kernels/topk.hpp>
@@ -170,6 +171,14 @@ inline Status plan_is_valid(const SimHashPlan& plan, Depth depth) noexcept {
     if (depth == Depth::sizes) return Status::ok;
     const Status s = elements_below(plan.terms, terms, std::size_t{2} * plan.dim, Order::any);
     return s == Status::ok ? Status::ok : Status::invalid_plan;
+}
+
+inline Status plan_is_valid(const HadamardPlan& plan, Depth /*depth*/) noexcept {
+    if (plan.dim == 0 || plan.dim > HadamardPlan::kMaxPadded || plan.k == 0 || plan.k > 24 ||
+        plan.l == 0 || plan.padded != hadamard_padded(plan.dim))
+        return Status::invalid_size;
+    const std::size_t rounds = hadamard_rounds(plan.dim, product(plan.k, plan.l));
+    return array(plan.signs, product(rounds, plan.padded));
 }
 
 inline Status plan_is_valid(const DwtaPlan& plan, Depth depth) noexcept {

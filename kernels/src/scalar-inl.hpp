@@ -16,6 +16,7 @@
 #include <slidekit/kernels/dot.hpp>
 #include <slidekit/kernels/optimizer.hpp>
 
+#include "scalar-hadamard-inl.hpp"
 #include "scalar-hash-inl.hpp"
 
 namespace slidekit::kernels::detail {

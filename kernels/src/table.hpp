@@ -9,6 +9,7 @@
 #include <slidekit/kernels/convert.hpp>
 #include <slidekit/kernels/dense.hpp>
 #include <slidekit/kernels/dot.hpp>
+#include <slidekit/kernels/hadamard.hpp>
 #include <slidekit/kernels/hash.hpp>
 #include <slidekit/kernels/optimizer.hpp>
 #include <slidekit/kernels/topk.hpp>

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <slidekit/kernels/hadamard.hpp>
 #include <slidekit/kernels/hash.hpp>
 
 namespace slidekit::test {
@@ -87,6 +88,30 @@ public:
 private:
     kernels::SimHashPlan plan_;
     std::vector<std::uint16_t> terms_;
+};
+
+class HadamardFunctions {
+public:
+    HadamardFunctions(std::uint32_t dim, std::uint32_t k, std::uint32_t l, std::uint64_t seed)
+        : plan_{.dim = dim,
+                .k = k,
+                .l = l,
+                .padded = static_cast<std::uint32_t>(kernels::hadamard_padded(dim)),
+                .signs = nullptr} {
+        Draw draw(seed);
+        signs_.resize(kernels::hadamard_rounds(dim, std::size_t{k} * l) * plan_.padded);
+        for (std::uint32_t& sign : signs_) sign = draw.below(2) == 0 ? 0 : 0x80000000U;
+    }
+
+    [[nodiscard]] kernels::HadamardPlan plan() const {
+        kernels::HadamardPlan plan = plan_;
+        plan.signs = signs_.data();
+        return plan;
+    }
+
+private:
+    kernels::HadamardPlan plan_;
+    std::vector<std::uint32_t> signs_;
 };
 
 class DwtaFunctions {

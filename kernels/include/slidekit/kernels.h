@@ -222,6 +222,25 @@ typedef struct slidekit_dwta_plan {
     const uint8_t* positions;
 } slidekit_dwta_plan;
 
+/** SimHash by pseudo-random rotations (Andoni, Indyk, Laarhoven, Razenshteyn and Schmidt 2015,
+ * section 5; fast transforms: Ailon and Chazelle 2009). A vector, zeros appended up to `padded`
+ * coordinates, goes through two rounds; then each block of `padded` bits has a round of its own,
+ * and a coordinate that comes out > 0 is a 1 (so 0, -0 and NaN are 0s; so are infinities that
+ * meet). Bits b * padded .. are those of block b in order; keys as in SimHashPlan.
+ *
+ * Two bits of one block belong to orthogonal projections, two bits of different blocks to
+ * projections as near to orthogonal as independent directions are.
+ */
+typedef struct slidekit_hadamard_plan {
+    uint32_t dim; /* 1..4096 */
+    uint32_t k; /* codes a table, 1..24 */
+    uint32_t l; /* tables */
+    uint32_t padded; /* hadamard_padded(dim) */
+    /* signs[r * padded + c]: 0x80000000 where round r flips coordinate c, else 0, for the two */
+    /* shared rounds and then one a block: hadamard_rounds(dim, k * l) in all. */
+    const uint32_t* signs;
+} slidekit_hadamard_plan;
+
 /* --- dot ------------------------------------------------------------------- */
 
 /** sum_k x[k] * y[k] over dim elements. Never throws or allocates; thread-safe.
@@ -623,6 +642,37 @@ SLIDEKIT_C_API slidekit_status slidekit_hash_dwta_rows_f32(
     float* scratch);
 SLIDEKIT_C_API slidekit_status slidekit_hash_dwta_rows_f32_fast(
     const slidekit_dwta_plan* plan,
+    slidekit_const_matrix_f32 rows,
+    const float* centre,
+    uint32_t* keys,
+    slidekit_key_layout layout,
+    float* scratch);
+
+/* --- hadamard -------------------------------------------------------------- */
+
+/** Keys by structured SimHash of one vector of plan.dim elements: keys[t], t < plan.l. */
+SLIDEKIT_C_API slidekit_status slidekit_hash_hadamard_f32(
+    const slidekit_hadamard_plan* plan,
+    const float* x,
+    uint32_t* keys);
+SLIDEKIT_C_API slidekit_status slidekit_hash_hadamard_f32_fast(
+    const slidekit_hadamard_plan* plan,
+    const float* x,
+    uint32_t* keys);
+
+/** Keys by structured SimHash of all rows, each less `centre` (plan.dim elements; null: nothing
+ * taken off), in one rounding per coordinate. scratch: hash_scratch_floats(plan.padded) floats.
+ * Requires: rows.dim == plan.dim.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_hash_hadamard_rows_f32(
+    const slidekit_hadamard_plan* plan,
+    slidekit_const_matrix_f32 rows,
+    const float* centre,
+    uint32_t* keys,
+    slidekit_key_layout layout,
+    float* scratch);
+SLIDEKIT_C_API slidekit_status slidekit_hash_hadamard_rows_f32_fast(
+    const slidekit_hadamard_plan* plan,
     slidekit_const_matrix_f32 rows,
     const float* centre,
     uint32_t* keys,

@@ -5,6 +5,7 @@
 #include "convert-inl.hpp"
 #include "dense-inl.hpp"
 #include "dot-inl.hpp"
+#include "hadamard-inl.hpp"
 #include "hash-inl.hpp"
 #include "optimizer-inl.hpp"
 #include "table.hpp"
