@@ -6,6 +6,7 @@
 // from L1: the table of 128 coordinates takes 8 KB of it, or 16 KB with both signs.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -91,8 +92,25 @@ template <class Arch, std::size_t kAtOnce>
                                            const std::uint16_t* terms,
                                            std::size_t nonzeros,
                                            Floats<Arch> (&sums)[kAtOnce]) noexcept {
+    constexpr unsigned kShift = std::countr_zero(Lanes<Arch>::kCount * sizeof(float));
+    constexpr std::uint64_t kOffset = std::uint64_t{0xffff} << kShift;
+    const char* const bytes = reinterpret_cast<const char*>(table);
+    const auto at = [=](std::uint64_t offset) {
+        return Floats<Arch>::load_aligned(reinterpret_cast<const float*>(bytes + (offset & kOffset)));
+    };
     for (Floats<Arch>& sum : sums) sum = Floats<Arch>(0.0F);
-    for (std::size_t j = 0; j < nonzeros; ++j) {
+    std::size_t j = 0;
+    for (; j + 4 <= nonzeros; j += 4) {
+        for (std::size_t p = 0; p < kAtOnce; ++p) {
+            std::uint64_t four = 0;
+            __builtin_memcpy(&four, terms + p * nonzeros + j, sizeof(four));
+            sums[p] += at(four << kShift);
+            sums[p] += at(four >> (16 - kShift));
+            sums[p] += at(four >> (32 - kShift));
+            sums[p] += at(four >> (48 - kShift));
+        }
+    }
+    for (; j < nonzeros; ++j) {
         for (std::size_t p = 0; p < kAtOnce; ++p) {
             const std::size_t c = terms[p * nonzeros + j];
             sums[p] += Floats<Arch>::load_aligned(table + c * Lanes<Arch>::kCount);
