@@ -18,6 +18,7 @@
 #include <slidekit/kernels/hadamard.hpp>
 #include <slidekit/kernels/hash.hpp>
 #include <slidekit/kernels/optimizer.hpp>
+#include <slidekit/kernels/projections.hpp>
 #include <slidekit/kernels/topk.hpp>
 #include <slidekit/kernels/views.hpp>
 
@@ -168,9 +169,18 @@ inline Status plan_is_valid(const SimHashPlan& plan, Depth depth) noexcept {
         return Status::invalid_size;
     const std::size_t terms = product(product(plan.k, plan.l), plan.nonzeros);
     if (const Status s = array(plan.terms, terms); s != Status::ok) return s;
+    const std::size_t coefficients = simhash_coefficients(plan.dim, product(plan.k, plan.l));
+    if (const Status s = array(plan.coefficients, coefficients, Null::allowed); s != Status::ok)
+        return s;
     if (depth == Depth::sizes) return Status::ok;
     const Status s = elements_below(plan.terms, terms, std::size_t{2} * plan.dim, Order::any);
     return s == Status::ok ? Status::ok : Status::invalid_plan;
+}
+
+inline Status plan_is_valid(const ProjectionPlan& plan, Depth /*depth*/) noexcept {
+    if (plan.dim == 0 || plan.dim > 32768 || plan.k == 0 || plan.k > 24 || plan.l == 0)
+        return Status::invalid_size;
+    return array(plan.coefficients, simhash_coefficients(plan.dim, product(plan.k, plan.l)));
 }
 
 inline Status plan_is_valid(const HadamardPlan& plan, Depth /*depth*/) noexcept {

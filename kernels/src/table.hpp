@@ -12,6 +12,7 @@
 #include <slidekit/kernels/hadamard.hpp>
 #include <slidekit/kernels/hash.hpp>
 #include <slidekit/kernels/optimizer.hpp>
+#include <slidekit/kernels/projections.hpp>
 #include <slidekit/kernels/topk.hpp>
 #include <slidekit/kernels/views.hpp>
 

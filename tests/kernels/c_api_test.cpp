@@ -60,15 +60,17 @@ TEST(CApi, RefusesWhateverIsWrongAndTouchesNoOutput) {
         std::size_t sizes[Entry::size_count];
         fill_sizes<Entry>(sizes);
         std::size_t refused = 0;
-        for (std::size_t wrong = 0; wrong < 40; ++wrong) {
-            test::Arguments<Clumsy> arguments(Clumsy(7, wrong), Guard::after, Data::normal);
-            const auto call = Entry::call(arguments, sizes);
-            const auto before = arguments.outputs();
-            const slidekit_status status = calls::call_c<Entry>(call, &Entry::checked);
-            if (status == SLIDEKIT_OK) continue;
-            ++refused;
-            EXPECT_TRUE(arguments.outputs() == before) << Entry::c_name << ", mishap " << wrong;
-        }
+        for (std::size_t wrong = 0; wrong < 40; ++wrong) try {
+                test::Arguments<Clumsy> arguments(Clumsy(7, wrong), Guard::after, Data::normal);
+                const auto call = Entry::call(arguments, sizes);
+                const auto before = arguments.outputs();
+                const slidekit_status status = calls::call_c<Entry>(call, &Entry::checked);
+                if (status == SLIDEKIT_OK) continue;
+                ++refused;
+                EXPECT_TRUE(arguments.outputs() == before) << Entry::c_name << ", mishap " << wrong;
+            } catch (const test::NoSuchArguments&) {
+                // A plan that lost its width leaves no ids to choose from.
+            }
         EXPECT_GT(refused, 0U) << Entry::c_name;
     });
 }

@@ -33,6 +33,24 @@ struct FunctionsOf<kernels::DwtaPlan> {
     }
 };
 
+template <>
+struct FunctionsOf<kernels::HadamardPlan> {
+    static HadamardFunctions draw(Draw& draw, std::size_t dim, std::size_t k, std::size_t l) {
+        return {u32(dim), u32(k), u32(l), draw.bits()};
+    }
+};
+
+template <>
+struct FunctionsOf<kernels::ProjectionPlan> {
+    struct Projections {
+        SimHashFunctions functions;
+        [[nodiscard]] kernels::ProjectionPlan plan() const { return functions.projections(); }
+    };
+    static Projections draw(Draw& draw, std::size_t dim, std::size_t k, std::size_t l) {
+        return {FunctionsOf<kernels::SimHashPlan>::draw(draw, dim, k, l)};
+    }
+};
+
 /// Usual values of a struct of options.
 template <class Options>
 struct OptionsOf;

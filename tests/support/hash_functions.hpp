@@ -15,6 +15,7 @@
 
 #include <slidekit/kernels/hadamard.hpp>
 #include <slidekit/kernels/hash.hpp>
+#include <slidekit/kernels/projections.hpp>
 
 namespace slidekit::test {
 
@@ -68,7 +69,7 @@ public:
                      std::uint32_t l,
                      std::uint32_t nonzeros,
                      std::uint64_t seed)
-        : plan_{.dim = dim, .k = k, .l = l, .nonzeros = nonzeros, .terms = nullptr} {
+        : plan_{.dim = dim, .k = k, .l = l, .nonzeros = nonzeros} {
         Draw draw(seed);
         for (std::size_t bit = 0; bit < std::size_t{k} * l; ++bit) {
             std::vector<std::uint16_t> coordinates = draw.order(dim, nonzeros);
@@ -77,17 +78,29 @@ public:
                 terms_.push_back(static_cast<std::uint16_t>(c + (draw.below(2) == 0 ? 0 : dim)));
             }
         }
+        coefficients_.resize(kernels::simhash_coefficients(dim, std::size_t{k} * l));
+        kernels::expand_simhash(plan_of_terms(), coefficients_.data());
     }
 
     [[nodiscard]] kernels::SimHashPlan plan() const {
+        kernels::SimHashPlan plan = plan_of_terms();
+        plan.coefficients = coefficients_.data();
+        return plan;
+    }
+    /// The same without its optional part.
+    [[nodiscard]] kernels::SimHashPlan plan_of_terms() const {
         kernels::SimHashPlan plan = plan_;
         plan.terms = terms_.data();
         return plan;
+    }
+    [[nodiscard]] kernels::ProjectionPlan projections() const {
+        return {plan_.dim, plan_.k, plan_.l, coefficients_.data()};
     }
 
 private:
     kernels::SimHashPlan plan_;
     std::vector<std::uint16_t> terms_;
+    std::vector<std::int8_t> coefficients_;
 };
 
 class HadamardFunctions {

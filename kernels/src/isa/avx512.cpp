@@ -8,6 +8,7 @@
 #include "hadamard-inl.hpp"
 #include "hash-inl.hpp"
 #include "optimizer-inl.hpp"
+#include "simhash-one-inl.hpp"
 #include "table.hpp"
 #include "topk-inl.hpp"
 

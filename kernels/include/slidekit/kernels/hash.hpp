@@ -27,7 +27,23 @@ struct SimHashPlan {
     /// terms[bit * nonzeros + j]: coordinate c of the j-th non-zero, as c for +1 and dim + c for
     /// -1.
     const std::uint16_t* terms = nullptr;
+    /// Optional: the terms again, as expand_simhash writes them, simhash_coefficients(dim, k * l)
+    /// of them. hash_simhash is several times as fast with them, for up to 127 non-zeros and 512
+    /// coordinates.
+    ///
+    /// By 16 projections, and within these by 4 coordinates: the coefficient (+1, 0, -1) of
+    /// coordinate c in projection b stands at ((b / 16 * quads + c / 4) * 16 + b % 16) * 4 + c % 4.
+    /// The last of the quads, dim / 4 rounded up and one more, begins with minus the sum of the
+    /// others. The rest is 0.
+    const std::int8_t* coefficients = nullptr;
 };
+
+/// Bytes that SimHashPlan::coefficients takes.
+[[nodiscard]] constexpr std::size_t simhash_coefficients(std::size_t dim,
+                                                         std::size_t bits) noexcept {
+    const std::size_t quads = dim / 4 + (dim % 4 == 0 ? 1U : 2U);
+    return (bits / 16 + (bits % 16 == 0 ? 0U : 1U)) * quads * 64;
+}
 
 /// DWTA (Chen and Shrivastava 2018), dense input, bins of 8: code = position within its bin of the
 /// largest value; of equal values (ReLU zeros!) that of the lowest coordinate wins; NaN loses to
