@@ -232,16 +232,37 @@ void hash_hadamard(const HadamardPlan& plan, const float* x, std::uint32_t* keys
     hash_hadamard_one<Arch>(plan, x, nullptr, keys, 1);
 }
 
+// Row by row: a row a lane would save the swaps of lanes, but transposes, and loads and stores of
+// what registers cannot hold, take most of that again (by count of instructions, a sixth is left).
+// Sixteen rows at a time where keys go by table: their keys for one table are a line then, and rows
+// a power of two apart do not fight for a set of the cache.
 template <class Arch>
 void hash_hadamard_rows(const HadamardPlan& plan,
                         RowMatrix<const float> rows,
                         const float* centre,
                         std::uint32_t* keys,
                         KeyLayout layout,
-                        float* /*scratch*/) noexcept {
-    for (std::size_t r = 0; r < rows.rows; ++r) {
-        hash_hadamard_one<Arch>(
-            plan, rows.row(r), centre, keys + r * layout.row_stride, layout.table_stride);
+                        float* scratch) noexcept {
+    constexpr std::size_t kGroup = 16;
+    constexpr std::size_t kAhead = 4;
+    const std::size_t tables = plan.l;
+    const bool direct = layout.table_stride == 1 || tables > plan.padded;
+    std::uint32_t* const held = reinterpret_cast<std::uint32_t*>(scratch);
+    for (std::size_t first = 0; first < rows.rows; first += kGroup) {
+        const std::size_t n = rows.rows - first < kGroup ? rows.rows - first : kGroup;
+        std::uint32_t* const out = keys + first * layout.row_stride;
+        for (std::size_t i = 0; i < n; ++i) {
+            const std::size_t r = first + i;
+            prefetch_row(rows.row(r + kAhead < rows.rows ? r + kAhead : r), rows.dim);
+            std::uint32_t* const to = direct ? out + i * layout.row_stride : held + i * tables;
+            hash_hadamard_one<Arch>(
+                plan, rows.row(r), centre, to, direct ? layout.table_stride : 1);
+        }
+        for (std::size_t t = 0; !direct && t < tables; ++t) {
+            for (std::size_t i = 0; i < n; ++i) {
+                out[i * layout.row_stride + t * layout.table_stride] = held[i * tables + t];
+            }
+        }
     }
 }
 
