@@ -70,9 +70,10 @@ SLIDEKIT_INLINE inline void add_lanes(Floats<Arch> (&v)[kVectors]) noexcept {
     }
 }
 
-template <class Arch, std::size_t kStep, std::size_t kVectors>
+// Steps from kStep to below kEnd vectors.
+template <class Arch, std::size_t kStep, std::size_t kEnd, std::size_t kVectors>
 SLIDEKIT_INLINE inline void add_vectors(Floats<Arch> (&v)[kVectors]) noexcept {
-    if constexpr (kStep < kVectors) {
+    if constexpr (kStep < kEnd) {
         for (std::size_t i = 0; i < kVectors; ++i) {
             if ((i & kStep) != 0) continue;
             const Floats<Arch> a = v[i];
@@ -80,12 +81,12 @@ SLIDEKIT_INLINE inline void add_vectors(Floats<Arch> (&v)[kVectors]) noexcept {
             v[i] = a + b;
             v[i + kStep] = a - b;
         }
-        add_vectors<Arch, kStep * 2>(v);
+        add_vectors<Arch, kStep * 2, kEnd>(v);
     }
 }
 
-// A round on all the coordinates of v.
-template <class Arch, LaneOrder kOrder, std::size_t kVectors>
+// A round on all the coordinates of v, but for the steps from kEnd vectors on.
+template <class Arch, LaneOrder kOrder, std::size_t kEnd, std::size_t kVectors>
 SLIDEKIT_INLINE inline void round_in_registers(const std::uint32_t* signs,
                                                Floats<Arch> (&v)[kVectors]) noexcept {
     for (std::size_t i = 0; i < kVectors; ++i) {
@@ -94,7 +95,7 @@ SLIDEKIT_INLINE inline void round_in_registers(const std::uint32_t* signs,
         v[i] = xsimd::bitwise_cast<Floats<Arch>>(xsimd::bitwise_cast<Ints<Arch>>(v[i]) ^ flip);
     }
     add_lanes<Arch, kOrder, 1>(v);
-    add_vectors<Arch, 1>(v);
+    add_vectors<Arch, 1, kEnd>(v);
 }
 
 // The vectors of a row from coordinate `first` on, less the centre, and zeros past its end.
@@ -114,21 +115,36 @@ SLIDEKIT_INLINE inline void load_row(const float* x,
     }
 }
 
+// Codes of a > b.
 template <class Arch>
-SLIDEKIT_INLINE inline void store_codes(Floats<Arch> v, std::uint8_t* bytes) noexcept {
-    const std::uint32_t positive = Lanes<Arch>::bits(v > Floats<Arch>(0.0F));
-    __builtin_memcpy(bytes, &positive, kLanes<Arch> / 8);
+SLIDEKIT_INLINE inline void store_codes(Floats<Arch> a,
+                                        Floats<Arch> b,
+                                        std::uint8_t* bytes) noexcept {
+    const std::uint32_t above = Lanes<Arch>::bits(a > b);
+    __builtin_memcpy(bytes, &above, kLanes<Arch> / 8);
 }
 #ifdef __AVX512BW__
 // Volatile: GCC would collect the masks of a block in a vector register first, by way of the port
 // that swaps lanes.
 template <>
-SLIDEKIT_INLINE inline void store_codes<Avx512>(Floats<Avx512> v, std::uint8_t* bytes) noexcept {
+SLIDEKIT_INLINE inline void store_codes<Avx512>(Floats<Avx512> a,
+                                                Floats<Avx512> b,
+                                                std::uint8_t* bytes) noexcept {
     using Mask [[gnu::may_alias]] = __mmask16;
-    *reinterpret_cast<volatile Mask*>(bytes) =
-        _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_GT_OQ);
+    *reinterpret_cast<volatile Mask*>(bytes) = _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ);
 }
 #endif
+
+// The last step, of `step` coordinates: a + b > 0 if a > -b, and a - b > 0 if a > b, as a sum of
+// floats rounds to zero only where it is zero; and with infinities and NaN too.
+template <class Arch>
+SLIDEKIT_INLINE inline void store_last(Floats<Arch> a,
+                                       Floats<Arch> b,
+                                       std::size_t step,
+                                       std::uint8_t* bytes) noexcept {
+    store_codes<Arch>(a, -b, bytes);
+    store_codes<Arch>(a, b, bytes + step / 8);
+}
 
 // All rounds of a vector of kVectors registers.
 template <class Arch, std::size_t kVectors>
@@ -139,40 +155,47 @@ void hash_in_registers(const HadamardPlan& plan,
     constexpr std::size_t n = kVectors * kLanes<Arch>;
     Floats<Arch> shared[kVectors];
     load_row<Arch>(x, centre, plan.dim, 0, shared);
-    round_in_registers<Arch, LaneOrder::ascending>(plan.signs, shared);
-    round_in_registers<Arch, LaneOrder::ascending>(plan.signs + n, shared);
+    round_in_registers<Arch, LaneOrder::ascending, kVectors>(plan.signs, shared);
+    round_in_registers<Arch, LaneOrder::ascending, kVectors>(plan.signs + n, shared);
     const std::size_t bits = std::size_t{plan.k} * plan.l;
     for (std::size_t bit = 0; bit < bits; bit += n) {
         Floats<Arch> v[kVectors];
         for (std::size_t i = 0; i < kVectors; ++i) v[i] = shared[i];
-        round_in_registers<Arch, LaneOrder::descending_in_bytes>(plan.signs + 2 * n + bit, v);
+        round_in_registers<Arch, LaneOrder::descending_in_bytes, kVectors / 2>(
+            plan.signs + 2 * n + bit, v);
         std::uint8_t* const bytes = stream.extend(n / 8);
-        for (std::size_t i = 0; i < kVectors; ++i) {
-            store_codes<Arch>(v[i], bytes + i * kLanes<Arch> / 8);
+        if constexpr (kVectors == 1) {
+            store_codes<Arch>(v[0], Floats<Arch>(0.0F), bytes);
+        } else {
+            for (std::size_t i = 0; i < kVectors / 2; ++i) {
+                store_last<Arch>(v[i], v[i + kVectors / 2], n / 2, bytes + i * kLanes<Arch> / 8);
+            }
         }
     }
 }
 
 inline constexpr std::size_t kMostVectors = 8;  // of a vector that stays in registers
 
-// A round of a longer vector: in registers piece by piece, then the longer steps through memory.
+// A round of a longer vector: in registers piece by piece, then the longer steps, below `end`,
+// through memory.
 template <class Arch, LaneOrder kOrder>
 void round_in_memory(const float* in,
                      const std::uint32_t* signs,
                      float* out,
-                     std::size_t n) noexcept {
+                     std::size_t n,
+                     std::size_t end) noexcept {
     constexpr std::size_t kPiece = kMostVectors * kLanes<Arch>;
     for (std::size_t c = 0; c < n; c += kPiece) {
         Floats<Arch> v[kMostVectors];
         for (std::size_t i = 0; i < kMostVectors; ++i) {
             v[i] = Floats<Arch>::load_aligned(in + c + i * kLanes<Arch>);
         }
-        round_in_registers<Arch, kOrder>(signs + c, v);
+        round_in_registers<Arch, kOrder, kMostVectors>(signs + c, v);
         for (std::size_t i = 0; i < kMostVectors; ++i) {
             v[i].store_aligned(out + c + i * kLanes<Arch>);
         }
     }
-    for (std::size_t step = kPiece; step < n; step *= 2) {
+    for (std::size_t step = kPiece; step < end; step *= 2) {
         for (std::size_t pair = 0; pair < n; pair += 2 * step) {
             for (std::size_t c = pair; c < pair + step; c += kLanes<Arch>) {
                 const Floats<Arch> a = Floats<Arch>::load_aligned(out + c);
@@ -197,15 +220,18 @@ void hash_in_memory(const HadamardPlan& plan,
         load_row<Arch>(x, centre, plan.dim, c, v);
         v[0].store_aligned(shared + c);
     }
-    round_in_memory<Arch, LaneOrder::ascending>(shared, plan.signs, shared, n);
-    round_in_memory<Arch, LaneOrder::ascending>(shared, plan.signs + n, shared, n);
+    round_in_memory<Arch, LaneOrder::ascending>(shared, plan.signs, shared, n, n);
+    round_in_memory<Arch, LaneOrder::ascending>(shared, plan.signs + n, shared, n, n);
     const std::size_t bits = std::size_t{plan.k} * plan.l;
     for (std::size_t bit = 0; bit < bits; bit += n) {
         round_in_memory<Arch, LaneOrder::descending_in_bytes>(
-            shared, plan.signs + 2 * n + bit, block, n);
+            shared, plan.signs + 2 * n + bit, block, n, n / 2);
         std::uint8_t* const bytes = stream.extend(n / 8);
-        for (std::size_t c = 0; c < n; c += kLanes<Arch>) {
-            store_codes<Arch>(Floats<Arch>::load_aligned(block + c), bytes + c / 8);
+        for (std::size_t c = 0; c < n / 2; c += kLanes<Arch>) {
+            store_last<Arch>(Floats<Arch>::load_aligned(block + c),
+                             Floats<Arch>::load_aligned(block + n / 2 + c),
+                             n / 2,
+                             bytes + c / 8);
         }
     }
 }
