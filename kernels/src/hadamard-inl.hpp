@@ -248,6 +248,7 @@ void hash_hadamard_one(const HadamardPlan& plan,
         case 2: hash_in_registers<Arch, 2>(plan, x, centre, stream); break;
         case 4: hash_in_registers<Arch, 4>(plan, x, centre, stream); break;
         case 8: hash_in_registers<Arch, 8>(plan, x, centre, stream); break;
+        case 16: hash_in_registers<Arch, 16>(plan, x, centre, stream); break;
         default: hash_in_memory<Arch>(plan, x, centre, stream); break;
     }
     stream.finish();
