@@ -2,7 +2,7 @@
 //
 // The sign of a projection rarely hangs on its last bits: a sum of the coordinates rounded to 8
 // bits, which bytes add up exactly and in any order, decides it unless it is closer to zero than
-// rounding can take it (1 in 40, for a normal vector). The rest is summed as the oracle does.
+// rounding can take it (1 in 20, for a normal vector). The rest is summed as the oracle does.
 #pragma once
 
 #include <bit>
@@ -19,8 +19,7 @@
 namespace slidekit::kernels::detail {
 namespace {
 
-// --- by terms
-// --------------------------------------------------------------------------------------
+// --- by terms ---
 
 // Calls take(i, sum) with the sum of projection bit(i), i < n; value(term) is a coordinate with its
 // sign. No lanes: terms lie by projection, and turning them for 16 projections at once costs what
@@ -76,12 +75,12 @@ void project_simhash(const SimHashPlan& plan, const float* x, float* projections
         [=](std::size_t i, float sum) { projections[i] = sum; });
 }
 
-// --- by bytes
-// --------------------------------------------------------------------------------------
+// --- by bytes ---
 
 // Sums of products of four unsigned and four signed bytes a lane of 32 bits. Here in two halves of
-// 16 bits until the end, which saves an addition a step, and may wrap on the way, but not at the
-// end: see SimHashPlan::coefficients.
+// 16 bits until the end, which saves an addition a step. They may wrap on the way, but not in the
+// end: of n coefficients +1 or -1, n <= 127, those of one half add up to 128 n at most, the
+// coefficient that takes the 128s off included, those of the other half to 255 n.
 template <class Arch>
 struct QuadSums;
 
@@ -115,7 +114,7 @@ struct QuadSums<Avx512> {
 };
 #endif
 
-// The bits of each byte in reverse: of lane 0 first, to first code most significant.
+// The bits of each byte in reverse: the code of lane 0 becomes the most significant.
 inline std::uint64_t reverse_in_bytes(std::uint64_t x) noexcept {
     constexpr std::uint64_t kOdd = 0x5555555555555555U;
     constexpr std::uint64_t kPairs = 0x3333333333333333U;
@@ -128,7 +127,7 @@ inline std::uint64_t reverse_in_bytes(std::uint64_t x) noexcept {
 // A vector in bytes: coordinate * scale, rounded, + 128; then 128 for the coefficient that takes
 // the sum of the 128s off again.
 struct ByteVector {
-    // Sums stay in range up to this many terms; a bit of slack for the rounding of products.
+    // Up to this many terms, halves of sums stay within 16 bits: see QuadSums.
     static constexpr std::size_t kMostNonzeros = 127;
     alignas(64) std::uint8_t bytes[kSignedTableDim + 64];
     std::size_t quads = 0;
@@ -296,8 +295,7 @@ void hash_simhash(const SimHashPlan& plan, const float* x, std::uint32_t* keys) 
     stream.finish();
 }
 
-// --- projections kept
-// ------------------------------------------------------------------------------
+// --- projections kept ---
 
 template <class Arch>
 void expand_simhash(const SimHashPlan& plan, std::int8_t* coefficients) noexcept {

@@ -668,7 +668,10 @@ SLIDEKIT_C_API slidekit_status slidekit_hash_dwta_rows_f32_fast(
 
 /* --- hadamard -------------------------------------------------------------- */
 
-/** Keys by structured SimHash of one vector of plan.dim elements: keys[t], t < plan.l. */
+/** Keys by structured SimHash of one vector.
+ *
+ * x: plan.dim elements; keys[t], t < plan.l.
+ */
 SLIDEKIT_C_API slidekit_status slidekit_hash_hadamard_f32(
     const slidekit_hadamard_plan* plan,
     const float* x,
@@ -678,9 +681,10 @@ SLIDEKIT_C_API slidekit_status slidekit_hash_hadamard_f32_fast(
     const float* x,
     uint32_t* keys);
 
-/** Keys by structured SimHash of all rows, each less `centre` (plan.dim elements; null: nothing
- * taken off), in one rounding per coordinate. scratch: hash_scratch_floats(plan.padded) floats.
- * Requires: rows.dim == plan.dim.
+/** Keys by structured SimHash of all rows, each less a centre.
+ *
+ * centre: plan.dim elements, taken off in one rounding per coordinate; null: nothing taken off.
+ * scratch: hash_scratch_floats(plan.padded) floats. Requires: rows.dim == plan.dim.
  */
 SLIDEKIT_C_API slidekit_status slidekit_hash_hadamard_rows_f32(
     const slidekit_hadamard_plan* plan,
@@ -707,8 +711,9 @@ SLIDEKIT_C_API slidekit_status slidekit_expand_simhash_i8_fast(
     const slidekit_sim_hash_plan* plan,
     int8_t* coefficients);
 
-/** projections[b] = projection b of x (plan.dim elements), b < k * l. Sums run in the order of the
- * terms, the same on every level.
+/** All k * l projections of a vector of plan.dim elements.
+ *
+ * Sums run in the order of the terms, the same on every level.
  */
 SLIDEKIT_C_API slidekit_status slidekit_project_simhash_f32(
     const slidekit_sim_hash_plan* plan,
@@ -719,9 +724,11 @@ SLIDEKIT_C_API slidekit_status slidekit_project_simhash_f32_fast(
     const float* x,
     float* projections);
 
-/** projections += those of `change`, one coordinate after the other, each with one rounding, the
- * same on every level. A change of more than about a quarter of the coordinates takes longer than
- * project_simhash.
+/** Adds the projections of a change to those that are kept.
+ *
+ * One coordinate after the other, each with one rounding, the same on every level. For a change of
+ * all coordinates it takes as long as project_simhash, and of a quarter as long as hash_simhash of
+ * the changed vector (dim 128).
  */
 SLIDEKIT_C_API slidekit_status slidekit_update_projections_f32(
     const slidekit_projection_plan* plan,
@@ -732,8 +739,10 @@ SLIDEKIT_C_API slidekit_status slidekit_update_projections_f32_fast(
     slidekit_sparse_view change,
     float* projections);
 
-/** keys[t] = codes of projections t * k .. t * k + k - 1, the first one most significant: 1 where
- * the projection is larger than that of `centre` (k * l projections; null: zeros).
+/** Keys of projections that are kept, less those of a centre.
+ *
+ * keys[t]: codes of projections t * k .. t * k + k - 1, the first one most significant; a code is
+ * 1 where the projection is larger than the centre's (k * l projections; null: zeros).
  */
 SLIDEKIT_C_API slidekit_status slidekit_hash_projections_f32(
     const float* projections,

@@ -44,14 +44,17 @@ struct HadamardPlan {
     return 2 + bits / padded + (bits % padded == 0 ? 0U : 1U);
 }
 
-/// Keys by structured SimHash of one vector of plan.dim elements: keys[t], t < plan.l.
+/// Keys by structured SimHash of one vector.
+///
+/// x: plan.dim elements; keys[t], t < plan.l.
 SLIDEKIT_API void hash_hadamard(const HadamardPlan& plan,
                                 const float* x,
                                 std::uint32_t* keys) noexcept;
 
-/// Keys by structured SimHash of all rows, each less `centre` (plan.dim elements; null: nothing
-/// taken off), in one rounding per coordinate. scratch: hash_scratch_floats(plan.padded) floats.
-/// Requires: rows.dim == plan.dim.
+/// Keys by structured SimHash of all rows, each less a centre.
+///
+/// centre: plan.dim elements, taken off in one rounding per coordinate; null: nothing taken off.
+/// scratch: hash_scratch_floats(plan.padded) floats. Requires: rows.dim == plan.dim.
 SLIDEKIT_API void hash_hadamard_rows(const HadamardPlan& plan,
                                      RowMatrix<const float> rows,
                                      const float* centre,

@@ -27,21 +27,26 @@ struct ProjectionPlan {
 /// Writes the projections of plan.terms out as SimHashPlan::coefficients.
 SLIDEKIT_API void expand_simhash(const SimHashPlan& plan, std::int8_t* coefficients) noexcept;
 
-/// projections[b] = projection b of x (plan.dim elements), b < k * l. Sums run in the order of the
-/// terms, the same on every level.
+/// All k * l projections of a vector of plan.dim elements.
+///
+/// Sums run in the order of the terms, the same on every level.
 SLIDEKIT_API void project_simhash(const SimHashPlan& plan,
                                   const float* x,
                                   float* projections) noexcept;
 
-/// projections += those of `change`, one coordinate after the other, each with one rounding, the
-/// same on every level. A change of more than about a quarter of the coordinates takes longer than
-/// project_simhash.
+/// Adds the projections of a change to those that are kept.
+///
+/// One coordinate after the other, each with one rounding, the same on every level. For a change of
+/// all coordinates it takes as long as project_simhash, and of a quarter as long as hash_simhash of
+/// the changed vector (dim 128).
 SLIDEKIT_API void update_projections(const ProjectionPlan& plan,
                                      SparseView change,
                                      float* projections) noexcept;
 
-/// keys[t] = codes of projections t * k .. t * k + k - 1, the first one most significant: 1 where
-/// the projection is larger than that of `centre` (k * l projections; null: zeros).
+/// Keys of projections that are kept, less those of a centre.
+///
+/// keys[t]: codes of projections t * k .. t * k + k - 1, the first one most significant; a code is
+/// 1 where the projection is larger than the centre's (k * l projections; null: zeros).
 SLIDEKIT_API void hash_projections(const float* projections,
                                    const float* centre,
                                    std::uint32_t k,
