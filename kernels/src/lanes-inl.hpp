@@ -8,7 +8,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#ifdef __x86_64__
 #include <immintrin.h>
+#endif
 #include <xsimd/xsimd.hpp>
 
 #if defined(__GNUC__) && !defined(__clang__)

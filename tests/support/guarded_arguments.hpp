@@ -55,7 +55,7 @@ private:
     static std::byte* map(std::size_t pages) {
         const std::size_t inner = pages * page_bytes();
         void* memory = ::mmap(
-            nullptr, inner + 2 * page_bytes(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            nullptr, inner + 2 * page_bytes(), guard_access(), MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (memory == MAP_FAILED) throw std::bad_alloc();
         std::byte* usable = static_cast<std::byte*>(memory) + page_bytes();
         if (inner > 0 && ::mprotect(usable, inner, PROT_READ | PROT_WRITE) != 0)
