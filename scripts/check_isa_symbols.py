@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-GETTER = re.compile(r"^slidekit::kernels::detail::(scalar|avx2|avx512)_table\(\)$")
+GETTER = re.compile(r"^slidekit::kernels::detail::\w+_table\(\)$")
 
 
 def visible_symbols(library):

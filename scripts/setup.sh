@@ -7,14 +7,16 @@ base=(g++ meson ninja-build pkg-config binutils git python3
       libtbb-dev libxsimd-dev libhwloc-dev libjemalloc-dev libfmt-dev nlohmann-json3-dev libcli11-dev zlib1g-dev
       libgtest-dev libgmock-dev libbenchmark-dev libopenblas-dev)
 clang=(clang libclang-rt-14-dev)
+emulation=(qemu-user g++-aarch64-linux-gnu googletest)
 plot=(python3-matplotlib)
 
 usage() {
     cat <<'TEXT'
-usage: scripts/setup.sh [--with clang|plot]...
+usage: scripts/setup.sh [--with clang|emulation|plot]...
 Installs what slidekit needs from Debian (12 or later): compiler, meson and libraries;
-  --with clang   also clang and its sanitizer runtimes, as .ci/run uses them
-  --with plot    also matplotlib, for scripts/plot.sh
+  --with clang      also clang and its sanitizer runtimes, as .ci/run uses them
+  --with emulation  also qemu-user and the compiler for arm64, for scripts/emulated_tests.sh
+  --with plot       also matplotlib, for scripts/plot.sh
 TEXT
 }
 
@@ -22,6 +24,7 @@ wanted=("${base[@]}")
 while [ $# -gt 0 ]; do
     case "$1 ${2-}" in
         "--with clang") wanted+=("${clang[@]}"); shift 2 ;;
+        "--with emulation") wanted+=("${emulation[@]}"); shift 2 ;;
         "--with plot") wanted+=("${plot[@]}"); shift 2 ;;
         "--help "*) usage; exit 0 ;;
         *) echo "setup.sh: unknown argument \"$1 ${2-}\"; see scripts/setup.sh --help" >&2; exit 2 ;;

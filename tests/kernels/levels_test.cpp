@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <string>
@@ -29,9 +30,11 @@ using test::Data;
 using test::Guard;
 using test::GuardedArguments;
 
-constexpr std::size_t kLargestSize = 300;
+// Under an emulator, where a multiplication takes tens of instructions: SLIDEKIT_TEST_SIZES=few.
+const bool kFewSizes = std::getenv("SLIDEKIT_TEST_SIZES") != nullptr;
+const std::size_t kLargestSize = kFewSizes ? 100 : 300;
 // Of all sizes of a call multiplied: the scalar level has to keep up.
-constexpr std::size_t kMostWork = std::size_t{1} << 18;
+const std::size_t kMostWork = std::size_t{1} << (kFewSizes ? 13 : 18);
 
 // A call's outputs, its result behind them.
 struct Outcome {
