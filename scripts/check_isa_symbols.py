@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Reads the symbols of the per-ISA libraries: check_isa_symbols.py LIBRARY...
+"""Reads the symbols of the per-ISA libraries: check_isa_symbols.py LIBRARY... [--plain FILE_OR_FOLDER...]
 
 Each may define its getter and nothing else that a linker could see. A weak symbol (an inline function that
 was not inlined) could be kept for the whole program, and would then run wide instructions on a processor
-that has none. --self-test plants such a symbol and looks for it (needs g++).
+that has none. What follows --plain (objects, libraries, programs, or folders of objects) runs on any x86-64: it may
+hold no instruction of AVX or later. --self-test plants such symbols and instructions and looks for them
+(needs g++).
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -15,9 +18,13 @@ from pathlib import Path
 GETTER = re.compile(r"^slidekit::kernels::detail::\w+_table\(\)$")
 
 
+# Of AVX and later: wider registers, masks, and names with a v (as no older instruction on vectors has).
+WIDE = re.compile(r"\t(?:.*%(?:[yz]mm\d|k[0-7]\b)|v[a-z0-9]+ .*%xmm|vzero)")
+
+
 def visible_symbols(library):
     """(kind, demangled name) of all symbols that the library defines for others."""
-    done = subprocess.run(["nm", "-C", "--defined-only", library], capture_output=True, text=True)
+    done = subprocess.run([os.environ.get("NM", "nm"), "-C", "--defined-only", library], capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"check_isa_symbols.py: {done.stderr.strip()}; give object files or static libraries")
     for line in done.stdout.splitlines():
@@ -42,6 +49,33 @@ def leaks(libraries):
     return bad
 
 
+def files_of(names):
+    """The files named, and the objects in the folders named."""
+    for name in names:
+        objects = sorted(Path(name).glob("*.o")) if Path(name).is_dir() else [Path(name)]
+        if not objects:
+            sys.exit(f"check_isa_symbols.py: no objects in {name}")
+        yield from objects
+
+
+def wide_instructions(names):
+    """Whether any of the files has an instruction that the oldest x86-64 has not; says the first of each."""
+    bad = False
+    for file in files_of(names):
+        done = subprocess.run(["objdump", "-d", "-C", "--no-show-raw-insn", file], capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"check_isa_symbols.py: {done.stderr.strip()}")
+        function = "?"
+        for line in done.stdout.splitlines():
+            if line.endswith(">:"):
+                function = line.split(" ", 1)[1][1:-2]
+            elif WIDE.search(line):
+                print(f"{file}: {function}: {' '.join(line.split()[1:])}")
+                bad = True
+                break
+    return bad
+
+
 def self_test():
     getter = "namespace slidekit::kernels::detail { const int* avx2_table() { return nullptr; } }\n"
     leak = "inline int leak() { return 1; }\nauto* keep = &leak;\n"
@@ -51,7 +85,12 @@ def self_test():
             source.write_text(text)
             subprocess.run(["g++", "-c", source, "-o", source.with_suffix(".o")], check=True)
             assert leaks([source.with_suffix(".o")]) == expected, name
-    print("planted symbols are found")
+        for flags, expected in (("-msse2", False), ("-mavx", True), ("-mavx512f", True)):
+            source = Path(folder) / "sum.cpp"
+            source.write_text("void add(float* x, const float* y) { for (int i = 0; i < 64; ++i) x[i] += y[i]; }\n")
+            subprocess.run(["g++", "-O3", flags, "-c", source, "-o", source.with_suffix(".o")], check=True)
+            assert wide_instructions([source.with_suffix(".o")]) == expected, flags
+    print("planted symbols and instructions are found")
 
 
 def main():
@@ -60,9 +99,17 @@ def main():
     if sys.argv[1:] == ["--self-test"]:
         self_test()
         return
-    bad = leaks(sys.argv[1:])
-    print("symbols leak" if bad else f"{len(sys.argv) - 1} libraries export their getter only")
-    sys.exit(1 if bad else 0)
+    arguments = sys.argv[1:]
+    plain = []
+    if "--plain" in arguments:
+        at = arguments.index("--plain")
+        arguments, plain = arguments[:at], arguments[at + 1:]
+    leaky = leaks(arguments)
+    wide = wide_instructions(plain)
+    print("symbols leak" if leaky else f"{len(arguments)} libraries export their getter only")
+    if plain:
+        print("instructions of AVX outside of its levels" if wide else "no instruction of AVX outside of its levels")
+    sys.exit(1 if leaky or wide else 0)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,29 @@
 #ifdef __x86_64__
 #include <immintrin.h>
 #endif
+
+#ifdef __clang__
+// What is not inlined (the sanitizers make functions long) has to stay in this object, or the
+// linker may keep it for another level. What xsimd includes itself is not meant, and comes first.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <complex>
+#include <cstring>
+#include <iterator>
+#include <limits>
+#include <memory>
+#include <ostream>
+#include <stdexcept>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#pragma clang attribute push(__attribute__((internal_linkage)), apply_to = function)
+#endif
 #include <xsimd/xsimd.hpp>
+#ifdef __clang__
+#pragma clang attribute pop
+#endif
 
 #if defined(__GNUC__) && !defined(__clang__)
 // GCC 12 finds its own AVX-512 intrinsics at fault: their unused pass-through operand is undefined.
