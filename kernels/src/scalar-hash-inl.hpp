@@ -151,10 +151,13 @@ inline std::size_t find_above_columns(RowMatrix<const float> block,
 
 // round(x / s) to nearest even, by way of 1.5 * 2^23: floats of that size are whole numbers. A
 // division, not a product with 1 / s, which would round twice and overflow where s is subnormal.
-// The clamp is for such s too: it is then far from max / 127.
+// The clamp is for such s too: it is then far from max / 127. What no int32 holds, NaN too, becomes
+// the lowest, which is what x86 converts it to.
 inline std::int32_t quantized(float x, float s, std::int32_t lowest) noexcept {
     constexpr float kWhole = 12582912.0F;
-    const std::int32_t q = static_cast<std::int32_t>((x / s + kWhole) - kWhole);
+    const float whole = (x / s + kWhole) - kWhole;
+    if (!(whole >= -0x1p31F && whole < 0x1p31F)) return lowest;
+    const std::int32_t q = static_cast<std::int32_t>(whole);
     return q < lowest ? lowest : (q > 127 ? 127 : q);
 }
 
