@@ -58,19 +58,21 @@ void add_machine_options(CLI::App& command, MachineOptions& options) {
         ->default_str("prefer");
     command.add_option("--isa",
                        options.isa,
-                       "Highest instruction set: scalar, avx2 or avx512 (default: the best)");
+                       "Highest instruction set: scalar, avx2, avx512 or avx512bf16 (default: the "
+                       "best)");
 }
 
 system::Runtime start_runtime(const MachineOptions& options) {
     if (!options.isa.empty()) {
         const std::optional<kernels::Isa> isa = kernels::parse_isa(options.isa);
         if (!isa || !kernels::select_isa(*isa)) {
-            throw Error(ErrorCode::usage,
-                        "--isa",
-                        fmt::format("\"{}\" is {}; this machine runs up to {}",
-                                    options.isa,
-                                    isa ? "not supported here" : "none of scalar, avx2, avx512",
-                                    kernels::isa_name(kernels::active_isa())));
+            throw Error(
+                ErrorCode::usage,
+                "--isa",
+                fmt::format("\"{}\" is {}; this machine runs up to {}",
+                            options.isa,
+                            isa ? "not supported here" : "none of scalar, avx2, avx512, avx512bf16",
+                            kernels::isa_name(kernels::active_isa())));
         }
     } else if (!kernels::isa_complaint().empty()) {
         fmt::print(stderr, "slidekit: {}\n", kernels::isa_complaint());

@@ -21,6 +21,9 @@ const KernelTable* table_of(Isa isa) noexcept {
 #ifdef SLIDEKIT_HAVE_AVX512
         case Isa::avx512: return detail::avx512_table();
 #endif
+#ifdef SLIDEKIT_HAVE_AVX512BF16
+        case Isa::avx512bf16: return detail::avx512bf16_table();
+#endif
         default: return detail::scalar_table();
     }
 }
@@ -45,8 +48,8 @@ Choice choose() noexcept {
     const std::optional<Isa> isa = parse_isa(asked);
     if (!isa) {
         choice.complaint =
-            "SLIDEKIT_ISA names no known level (scalar, avx2, avx512): using the best one "
-            "supported";
+            "SLIDEKIT_ISA names no known level (scalar, avx2, avx512, avx512bf16): using the best "
+            "one supported";
     } else if (!is_supported(*isa)) {
         choice.complaint =
             "SLIDEKIT_ISA names a level that this machine cannot run: using the best one supported";
@@ -77,6 +80,7 @@ std::string_view isa_name(Isa isa) noexcept {
     switch (isa) {
         case Isa::avx2: return "avx2";
         case Isa::avx512: return "avx512";
+        case Isa::avx512bf16: return "avx512bf16";
         default: return "scalar";
     }
 }
@@ -100,6 +104,11 @@ bool is_supported(Isa isa) noexcept {
             return is_supported(Isa::avx2) && __builtin_cpu_supports("avx512f") &&
                    __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
                    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+#endif
+#ifdef SLIDEKIT_HAVE_AVX512BF16
+        case Isa::avx512bf16:
+            return is_supported(Isa::avx512) && __builtin_cpu_supports("avx512bf16") &&
+                   __builtin_cpu_supports("avx512vnni");
 #endif
         default: return isa == Isa::scalar;
     }

@@ -31,8 +31,8 @@ inline float first_of(__m128 v) noexcept { return _mm_cvtss_f32(v); }
 inline std::int32_t first_of(__m128i v) noexcept { return _mm_cvtsi128_si32(v); }
 
 // Products of unsigned and signed bytes: pairs of them add up in 16 bits, without saturation while
-// the unsigned ones stay below 128, and pairs of these in 32. (VNNI does it in one instruction, but
-// not on every processor of these levels.)
+// the unsigned ones stay below 128, and pairs of these in 32. VNNI, where the level has it, does it
+// in one instruction.
 template <class Arch>
 struct ByteLanes;
 
@@ -100,8 +100,12 @@ struct ByteLanes<Avx512> {
         return _mm512_maskz_loadu_epi8((1ULL << n) - 1, p);
     }
     static Register add_products(Register sums, Register x, Register row) noexcept {
+#ifdef __AVX512VNNI__
+        return _mm512_dpbusd_epi32(sums, x, row);
+#else
         const __m512i pairs = _mm512_maddubs_epi16(x, row);
         return _mm512_add_epi32(sums, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+#endif
     }
 };
 

@@ -28,5 +28,6 @@ struct KernelTable {
 const KernelTable* scalar_table() noexcept;
 const KernelTable* avx2_table() noexcept;
 const KernelTable* avx512_table() noexcept;
+const KernelTable* avx512bf16_table() noexcept;
 
 }  // namespace slidekit::kernels::detail

@@ -125,7 +125,7 @@ class GoodRuns(Case):
 
     def test_levels_agree_and_the_log_names_the_one_in_use(self):
         precisions = []
-        for isa in ("scalar", "avx2", "avx512"):
+        for isa in ("scalar", "avx2", "avx512", "avx512bf16"):
             log = self.dir / "log.jsonl"
             done = self.train_run("--log", log, env={"SLIDEKIT_ISA": isa})
             self.assertEqual(done.returncode, 0, done.stderr)

@@ -56,7 +56,8 @@ SLIDEKIT_C_API const char* slidekit_status_text(int status);
 typedef enum slidekit_isa {
     SLIDEKIT_ISA_SCALAR = 0,
     SLIDEKIT_ISA_AVX2 = 1,
-    SLIDEKIT_ISA_AVX512 = 2
+    SLIDEKIT_ISA_AVX512 = 2,
+    SLIDEKIT_ISA_AVX512BF16 = 3
 } slidekit_isa;
 
 /** The version of the library: major * 10000 + minor * 100 + patch. */

@@ -1,8 +1,8 @@
 // Which instruction set the kernels run on, and how to force a level.
 //
 // The best level that the processor and the operating system support is chosen at the first call.
-// The environment variable SLIDEKIT_ISA (scalar, avx2 or avx512) lowers it; select_isa() does so
-// from code.
+// The environment variable SLIDEKIT_ISA (scalar, avx2, avx512 or avx512bf16) lowers it;
+// select_isa() does so from code.
 #pragma once
 
 #include <optional>
@@ -12,11 +12,13 @@
 
 namespace slidekit::kernels {
 
-/// Levels in ascending order; a processor that supports one supports those before it.
-enum class Isa { scalar, avx2, avx512 };
+/// Levels in ascending order; a processor that supports one supports those before it. avx512bf16 is
+/// avx512 with other kernels for bf16 and int8 (AVX-512 BF16 and VNNI); the rest are the same, and
+/// so are their bits.
+enum class Isa { scalar, avx2, avx512, avx512bf16 };
 
 /// All levels that this build knows, ascending.
-inline constexpr Isa kIsaLevels[] = {Isa::scalar, Isa::avx2, Isa::avx512};
+inline constexpr Isa kIsaLevels[] = {Isa::scalar, Isa::avx2, Isa::avx512, Isa::avx512bf16};
 
 /// The level's name as SLIDEKIT_ISA takes it.
 SLIDEKIT_API std::string_view isa_name(Isa isa) noexcept;

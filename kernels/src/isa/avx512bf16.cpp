@@ -1,0 +1,26 @@
+// The level of AVX-512 with BF16 and VNNI (Cooper Lake, Sapphire Rapids, Zen 4): the AVX-512 level
+// with other kernels where these instructions help.
+//
+// A copy of that level's table, so that all the rest is the same code, and gives the same bits.
+#include "dot-inl.hpp"
+#include "table.hpp"
+
+namespace slidekit::kernels::detail {
+namespace {
+
+using Level = xsimd::avx512bw;
+
+KernelTable make_table() noexcept {
+    KernelTable table = *avx512_table();
+    table.dot_rows_i8 = &dot_rows_i8<Level>;
+    return table;
+}
+
+}  // namespace
+
+const KernelTable* avx512bf16_table() noexcept {
+    static const KernelTable table = make_table();
+    return &table;
+}
+
+}  // namespace slidekit::kernels::detail
