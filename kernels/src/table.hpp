@@ -6,6 +6,7 @@
 
 #include <slidekit/kernels/activation.hpp>
 #include <slidekit/kernels/axpy.hpp>
+#include <slidekit/kernels/bf16.hpp>
 #include <slidekit/kernels/convert.hpp>
 #include <slidekit/kernels/dense.hpp>
 #include <slidekit/kernels/dot.hpp>

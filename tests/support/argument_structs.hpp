@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <slidekit/kernels/bf16.hpp>
 #include <slidekit/kernels/optimizer.hpp>
 
 #include "hash_functions.hpp"
@@ -66,6 +67,14 @@ template <>
 struct OptionsOf<kernels::SgdStep> {
     static kernels::SgdStep draw(Draw& draw) {
         return {.lr = 1e-2F, .decay = draw.below(2) == 0 ? 0.0F : 1e-5F};
+    }
+};
+
+template <>
+struct OptionsOf<kernels::BitStream> {
+    static kernels::BitStream draw(Draw& draw) {
+        const std::uint64_t seed = draw.bits();
+        return {.seed = seed, .counter = draw.bits()};
     }
 };
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -219,6 +220,11 @@ public:
     /// bounds the sums of magnitudes of the same call.
     void take_magnitudes() {
         for (const Block& block : blocks_) {
+            if (block.is_bf16) {
+                auto* values = reinterpret_cast<kernels::Bf16*>(block.data);
+                for (std::size_t i = 0; i < block.bytes / sizeof(kernels::Bf16); ++i)
+                    values[i].bits &= 0x7fff;
+            }
             if (!block.is_float) continue;
             auto* values = reinterpret_cast<float*>(block.data);
             for (std::size_t i = 0; i < block.bytes / sizeof(float); ++i)
@@ -240,6 +246,7 @@ private:
         std::size_t bytes;
         Role role;
         bool is_float;
+        bool is_bf16;
     };
 
     // A mishap may make sizes that no memory has; calls with them are to be refused.
@@ -252,7 +259,13 @@ private:
         const std::size_t pages = (bytes + page - 1) / page;
         std::byte* base = GuardedPages::take(pages);
         std::byte* data = guard_ == Guard::before ? base : base + pages * page - bytes;
-        blocks_.push_back({base, pages, data, bytes, role, std::is_same_v<T, float>});
+        blocks_.push_back({base,
+                           pages,
+                           data,
+                           bytes,
+                           role,
+                           std::is_same_v<T, float>,
+                           std::is_same_v<T, kernels::Bf16>});
         return reinterpret_cast<T*>(data);
     }
 
@@ -279,6 +292,9 @@ private:
     T any_value() {
         if constexpr (std::is_same_v<T, float>) {
             return any_float();
+        } else if constexpr (std::is_same_v<T, kernels::Bf16>) {
+            const auto bits = std::bit_cast<std::uint32_t>(any_float());
+            return T{static_cast<std::uint16_t>(bits >> 16)};
         } else if constexpr (std::is_integral_v<T>) {
             return static_cast<T>(draw_.bits());
         } else {

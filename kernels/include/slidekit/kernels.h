@@ -260,6 +260,34 @@ typedef struct slidekit_projection_plan {
     const int8_t* coefficients;
 } slidekit_projection_plan;
 
+/** A number in bfloat16: the upper half of a float's bits. Eight bits of precision, float's range. */
+typedef struct slidekit_bf16 {
+    uint16_t bits;
+} slidekit_bf16;
+
+/** Names a sequence of random numbers: number k of the stream is a function of (seed, counter, k)
+ * and of nothing else. Two calls that must not share their numbers differ in seed or in counter,
+ * for instance by the row's id and the step.
+ */
+typedef struct slidekit_bit_stream {
+    uint64_t seed;
+    uint64_t counter;
+} slidekit_bit_stream;
+
+typedef struct slidekit_const_matrix_bf16 {
+    const slidekit_bf16* data;
+    size_t rows;
+    size_t dim;
+    size_t stride; /* elements from row to row, >= dim */
+} slidekit_const_matrix_bf16;
+
+typedef struct slidekit_matrix_bf16 {
+    slidekit_bf16* data;
+    size_t rows;
+    size_t dim;
+    size_t stride; /* elements from row to row, >= dim */
+} slidekit_matrix_bf16;
+
 /* --- dot ------------------------------------------------------------------- */
 
 /** sum_k x[k] * y[k] over dim elements. Never throws or allocates; thread-safe.
@@ -757,6 +785,172 @@ SLIDEKIT_C_API slidekit_status slidekit_hash_projections_f32_fast(
     uint32_t k,
     uint32_t l,
     uint32_t* keys);
+
+/* --- bf16 ------------------------------------------------------------------ */
+
+/** out[k] = x[k] in bf16, rounded to nearest even: past the largest number comes infinity, numbers
+ * below 2^-126 are kept, and a NaN stays one, made quiet. Bit-equal on every level.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_convert_f32_to_bf16_f32(
+    const float* x,
+    size_t count,
+    slidekit_bf16* out);
+SLIDEKIT_C_API slidekit_status slidekit_convert_f32_to_bf16_f32_fast(
+    const float* x,
+    size_t count,
+    slidekit_bf16* out);
+
+/** out[k] = x[k], exactly, NaN included. */
+SLIDEKIT_C_API slidekit_status slidekit_convert_bf16_to_f32_bf16(
+    const slidekit_bf16* x,
+    size_t count,
+    float* out);
+SLIDEKIT_C_API slidekit_status slidekit_convert_bf16_to_f32_bf16_fast(
+    const slidekit_bf16* x,
+    size_t count,
+    float* out);
+
+/** out[k] = one of the two bf16 next to x[k], drawn so that its mean is x[k]: away from zero with
+ * the probability of (distance to the nearer-to-zero neighbour) / (distance of the two).
+ *
+ * Adds 16 random bits below bf16's last and cuts. What is exact in bf16, infinity and NaN stay as
+ * convert_f32_to_bf16 leaves them. Random number k of the stream belongs to element k. Bit-equal
+ * on every level. Source: Gupta et al., "Deep Learning with Limited Numerical Precision" (ICML
+ * 2015).
+ */
+SLIDEKIT_C_API slidekit_status slidekit_round_bf16_stochastic_f32(
+    const float* x,
+    size_t count,
+    const slidekit_bit_stream* random,
+    slidekit_bf16* out);
+SLIDEKIT_C_API slidekit_status slidekit_round_bf16_stochastic_f32_fast(
+    const float* x,
+    size_t count,
+    const slidekit_bit_stream* random,
+    slidekit_bf16* out);
+
+/** Cuts each float into halves: high is its bf16, rounded towards zero, low the 16 bits below, so
+ * that both together are the float. Weights kept so are computed with in bf16 and updated in fp32
+ * (optimizer_bf16.hpp) in no more memory than fp32 takes.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_split_f32(
+    const float* x,
+    size_t count,
+    slidekit_bf16* high,
+    uint16_t* low);
+SLIDEKIT_C_API slidekit_status slidekit_split_f32_fast(
+    const float* x,
+    size_t count,
+    slidekit_bf16* high,
+    uint16_t* low);
+
+/** The inverse of split_f32. */
+SLIDEKIT_C_API slidekit_status slidekit_join_f32(
+    const slidekit_bf16* high,
+    const uint16_t* low,
+    size_t count,
+    float* out);
+SLIDEKIT_C_API slidekit_status slidekit_join_f32_fast(
+    const slidekit_bf16* high,
+    const uint16_t* low,
+    size_t count,
+    float* out);
+
+/** sum_k x[k] * y[k] over dim elements: exact products, sums in fp32.
+ *
+ * Error: at most c * dim * 2^-24 * sum |x_k y_k|; the level avx512bf16 takes numbers and sums
+ * below 2^-126 for zeros, which adds at most 2^-126 * sum (|x_k| + |y_k| + 1). So do all products
+ * of bf16 with bf16.
+ * *result: what the function of C++ returns.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_dot_bf16(
+    const slidekit_bf16* x,
+    const slidekit_bf16* y,
+    size_t dim,
+    float* result);
+SLIDEKIT_C_API slidekit_status slidekit_dot_bf16_fast(
+    const slidekit_bf16* x,
+    const slidekit_bf16* y,
+    size_t dim,
+    float* result);
+
+/** out[i] = sum_k x[k] * rows[ids[i]][k], i < count: one vector against gathered rows.
+ *
+ * Rows may come from DRAM: the kernel prefetches 32 rows ahead.
+ * Requires: x has rows.dim elements, ids[i] < rows.rows, out has count elements.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_dot_rows_bf16(
+    const slidekit_bf16* x,
+    slidekit_const_matrix_bf16 rows,
+    const uint32_t* ids,
+    size_t count,
+    float* out);
+SLIDEKIT_C_API slidekit_status slidekit_dot_rows_bf16_fast(
+    const slidekit_bf16* x,
+    slidekit_const_matrix_bf16 rows,
+    const uint32_t* ids,
+    size_t count,
+    float* out);
+
+/** The same with x in fp32, which is not rounded: from memory as fast as dot_rows_bf16. */
+SLIDEKIT_C_API slidekit_status slidekit_dot_rows_mixed_bf16(
+    const float* x,
+    slidekit_const_matrix_bf16 rows,
+    const uint32_t* ids,
+    size_t count,
+    float* out);
+SLIDEKIT_C_API slidekit_status slidekit_dot_rows_mixed_bf16_fast(
+    const float* x,
+    slidekit_const_matrix_bf16 rows,
+    const uint32_t* ids,
+    size_t count,
+    float* out);
+
+/** out[slot] = rows[id] . vectors[vector] + bias[id] for every pair of the groups: each row is read
+ * once and dotted with all its vectors, which are expected in cache.
+ *
+ * bias may be null. Requires: rows.dim == vectors.dim; ids < rows.rows; vectors < vectors.rows.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_dot_groups_bf16(
+    slidekit_groups_view groups,
+    slidekit_const_matrix_bf16 rows,
+    const float* bias,
+    slidekit_const_matrix_bf16 vectors,
+    float* out);
+SLIDEKIT_C_API slidekit_status slidekit_dot_groups_bf16_fast(
+    slidekit_groups_view groups,
+    slidekit_const_matrix_bf16 rows,
+    const float* bias,
+    slidekit_const_matrix_bf16 vectors,
+    float* out);
+
+/** The same with vectors in fp32, which are not rounded. */
+SLIDEKIT_C_API slidekit_status slidekit_dot_groups_mixed_bf16(
+    slidekit_groups_view groups,
+    slidekit_const_matrix_bf16 rows,
+    const float* bias,
+    slidekit_const_matrix_f32 vectors,
+    float* out);
+SLIDEKIT_C_API slidekit_status slidekit_dot_groups_mixed_bf16_fast(
+    slidekit_groups_view groups,
+    slidekit_const_matrix_bf16 rows,
+    const float* bias,
+    slidekit_const_matrix_f32 vectors,
+    float* out);
+
+/** out[k] += sum_i input.values[i] * rows[input.ids[i]][k]: an embedding bag in fp32 over rows in
+ * bf16. Order of sums: i ascending.
+ *
+ * Requires: ids < rows.rows; out has rows.dim elements and does not overlap the rows.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_bag_rows_bf16(
+    slidekit_sparse_view input,
+    slidekit_const_matrix_bf16 rows,
+    float* out);
+SLIDEKIT_C_API slidekit_status slidekit_bag_rows_bf16_fast(
+    slidekit_sparse_view input,
+    slidekit_const_matrix_bf16 rows,
+    float* out);
 
 #ifdef __cplusplus
 }

@@ -1,8 +1,10 @@
 // The AVX2 level: 256 bits and FMA, every x86 server since 2015.
 #include "activation-inl.hpp"
 #include "axpy-inl.hpp"
+#include "bf16-inl.hpp"
 #include "convert-inl.hpp"
 #include "dense-inl.hpp"
+#include "dot-bf16-inl.hpp"
 #include "dot-inl.hpp"
 #include "hadamard-inl.hpp"
 #include "hash-inl.hpp"

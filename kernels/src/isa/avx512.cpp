@@ -2,8 +2,10 @@
 // BW, VL).
 #include "activation-inl.hpp"
 #include "axpy-inl.hpp"
+#include "bf16-inl.hpp"
 #include "convert-inl.hpp"
 #include "dense-inl.hpp"
+#include "dot-bf16-inl.hpp"
 #include "dot-inl.hpp"
 #include "hadamard-inl.hpp"
 #include "hash-inl.hpp"

@@ -2,6 +2,7 @@
 // with other kernels where these instructions help.
 //
 // A copy of that level's table, so that all the rest is the same code, and gives the same bits.
+#include "dot-bf16-inl.hpp"
 #include "dot-inl.hpp"
 #include "table.hpp"
 
@@ -12,6 +13,9 @@ using Level = xsimd::avx512bw;
 
 KernelTable make_table() noexcept {
     KernelTable table = *avx512_table();
+    table.dot_bf16 = &dot_bf16<Level>;
+    table.dot_rows_bf16 = &dot_rows_bf16<Level>;
+    table.dot_groups_bf16 = &dot_groups_bf16<Level>;
     table.dot_rows_i8 = &dot_rows_i8<Level>;
     return table;
 }

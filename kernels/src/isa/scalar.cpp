@@ -1,4 +1,5 @@
 // The scalar level: plain code for any processor.
+#include "scalar-bf16-inl.hpp"
 #include "scalar-inl.hpp"
 #include "table.hpp"
 

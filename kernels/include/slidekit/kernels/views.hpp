@@ -10,6 +10,11 @@
 
 namespace slidekit::kernels {
 
+/// A number in bfloat16: the upper half of a float's bits. Eight bits of precision, float's range.
+struct Bf16 {
+    std::uint16_t bits = 0;
+};
+
 /// A matrix whose row i starts at data + i * stride; elements dim..stride-1 of a row are padding
 /// that no kernel reads or writes.
 template <class T>
