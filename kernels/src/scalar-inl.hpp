@@ -17,6 +17,7 @@
 #include <slidekit/kernels/optimizer.hpp>
 
 #include "scalar-hadamard-inl.hpp"
+#include "scalar-fused-inl.hpp"
 #include "scalar-hash-inl.hpp"
 #include "scalar-projections-inl.hpp"
 
@@ -150,11 +151,23 @@ inline void transpose(RowMatrix<const float> in, RowMatrix<float> out) noexcept 
     }
 }
 
+// Updates the moments; what the weight goes down by, decay apart.
+inline float adam_change(float& m, float& v, float gradient, const AdamStep& step) noexcept {
+    m = fused(step.beta1, m, (1 - step.beta1) * gradient);
+    v = fused(step.beta2, v, (1 - step.beta2) * (gradient * gradient));
+    return step.lr * m / (__builtin_sqrtf(v) + step.epsilon);
+}
+
 inline void adam_element(
     float& w, float& m, float& v, float gradient, float decay, const AdamStep& step) noexcept {
-    m = step.beta1 * m + (1 - step.beta1) * gradient;
-    v = step.beta2 * v + (1 - step.beta2) * (gradient * gradient);
-    w = w - decay * w - step.lr * m / (__builtin_sqrtf(v) + step.epsilon);
+    w = fused(-decay, w, w) - adam_change(m, v, gradient, step);
+}
+
+inline void adam_bias_element(const AdamBias& bias,
+                              std::size_t id,
+                              float gradient,
+                              const AdamStep& step) noexcept {
+    bias.weights[id] -= adam_change(bias.first[id], bias.second[id], gradient, step);
 }
 
 inline void adam_row(float* weights,
@@ -168,16 +181,37 @@ inline void adam_row(float* weights,
     }
 }
 
+inline void sgd_element(float& w, float gradient, const SgdStep& step) noexcept {
+    w = fused(-step.lr, gradient, fused(-step.decay, w, w));
+}
+
 inline void sgd_row(float* weights,
                     const float* gradient,
                     std::size_t dim,
                     const SgdStep& step) noexcept {
-    for (std::size_t k = 0; k < dim; ++k) {
-        weights[k] = weights[k] - step.decay * weights[k] - step.lr * gradient[k];
-    }
+    for (std::size_t k = 0; k < dim; ++k) sgd_element(weights[k], gradient[k], step);
 }
 
-// What coordinate k of a group's row w gets, and gives to its vectors: returns the gradient.
+// What coordinate k of a group's row, w, gets, and gives to its vectors: returns the gradient.
+inline float weight_gradient(GroupsView groups,
+                             std::size_t group,
+                             const float* values,
+                             RowMatrix<const float> vectors,
+                             RowMatrix<float> back,
+                             float w,
+                             std::size_t k) noexcept {
+    float gradient = 0;
+    for (std::uint32_t p = groups.starts[group]; p < groups.starts[group + 1]; ++p) {
+        const Member member = groups.members[p];
+        const float value = values[member.slot];
+        gradient = fused(value, vectors.row(member.vector)[k], gradient);
+        if (back.data == nullptr) continue;
+        float& share = back.row(member.vector)[k];
+        share = fused(value, w, share);
+    }
+    return gradient;
+}
+
 inline float group_gradient(GroupsView groups,
                             std::size_t group,
                             const float* values,
@@ -185,14 +219,7 @@ inline float group_gradient(GroupsView groups,
                             RowMatrix<float> back,
                             const float* w,
                             std::size_t k) noexcept {
-    float gradient = 0;
-    for (std::uint32_t p = groups.starts[group]; p < groups.starts[group + 1]; ++p) {
-        const Member member = groups.members[p];
-        const float value = values[member.slot];
-        gradient += value * vectors.row(member.vector)[k];
-        if (back.data != nullptr) back.row(member.vector)[k] += value * w[k];
-    }
-    return gradient;
+    return weight_gradient(groups, group, values, vectors, back, w[k], k);
 }
 
 inline float group_bias_gradient(GroupsView groups,
@@ -220,9 +247,8 @@ inline void adam_groups(GroupsView groups,
             const float gradient = group_gradient(groups, g, values, vectors, back, w, k);
             adam_element(w[k], rows.first[at + k], rows.second[at + k], gradient, step.decay, step);
         }
-        if (bias.weights == nullptr) continue;
-        const float gradient = group_bias_gradient(groups, g, values);
-        adam_element(bias.weights[id], bias.first[id], bias.second[id], gradient, 0, step);
+        if (bias.weights != nullptr)
+            adam_bias_element(bias, id, group_bias_gradient(groups, g, values), step);
     }
 }
 
@@ -237,10 +263,10 @@ inline void sgd_groups(GroupsView groups,
         const std::size_t id = groups.ids[g];
         float* w = rows.row(id);
         for (std::size_t k = 0; k < rows.dim; ++k) {
-            const float gradient = group_gradient(groups, g, values, vectors, back, w, k);
-            w[k] = w[k] - step.decay * w[k] - step.lr * gradient;
+            sgd_element(w[k], group_gradient(groups, g, values, vectors, back, w, k), step);
         }
-        if (bias != nullptr) bias[id] -= step.lr * group_bias_gradient(groups, g, values);
+        if (bias != nullptr)
+            bias[id] = fused(-step.lr, group_bias_gradient(groups, g, values), bias[id]);
     }
 }
 

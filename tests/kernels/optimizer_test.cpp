@@ -1,5 +1,5 @@
 // Updates of rows against the formulas in double precision, and the fused passes against the
-// kernels that they fuse, bit for bit.
+// parts that they fuse, bit for bit.
 #include <slidekit/kernels/optimizer.hpp>
 
 #include <cmath>
@@ -9,7 +9,6 @@
 #include <vector>
 
 #include <gtest/gtest.h>
-#include <slidekit/kernels/axpy.hpp>
 
 #include "groups.hpp"
 #include "guarded_buffer.hpp"
@@ -151,23 +150,25 @@ void expect_same(const Layer& a, const Layer& b) {
     for (std::size_t i = 0; i < kRows; ++i) EXPECT_NEAR(a.bias[i], b.bias[i], 1e-6);
 }
 
-// One group's part of the backward pass, from the kernels that adam_groups and sgd_groups fuse.
+// One group's part of the backward pass, in the order and with the roundings that adam_groups and
+// sgd_groups promise: what bag_rows and scatter_rows give on every level that fuses.
 struct ComposedGroup {
     std::vector<float> gradient;
     float bias_gradient = 0;
 
     ComposedGroup(const GroupsView& groups, std::size_t g, const float* values, const Layer& layer)
         : gradient(layer.weights.view().dim) {
-        std::vector<std::uint32_t> vectors;
-        std::vector<float> weights;
+        const float* row = layer.weights.view().row(groups.ids[g]);
         for (std::uint32_t p = groups.starts[g]; p < groups.starts[g + 1]; ++p) {
-            vectors.push_back(groups.members[p].vector);
-            weights.push_back(values[groups.members[p].slot]);
-            bias_gradient += weights.back();
+            const float value = values[groups.members[p].slot];
+            const float* vector = layer.vectors.view().row(groups.members[p].vector);
+            float* back = layer.back.view().row(groups.members[p].vector);
+            bias_gradient += value;
+            for (std::size_t k = 0; k < gradient.size(); ++k) {
+                gradient[k] = std::fma(value, vector[k], gradient[k]);
+                back[k] = std::fma(value, row[k], back[k]);
+            }
         }
-        const SparseView members{vectors.data(), weights.data(), vectors.size()};
-        bag_rows(members, layer.vectors.view(), gradient.data());
-        scatter_rows(members, layer.weights.view().row(groups.ids[g]), layer.back.view());
     }
 };
 
