@@ -20,6 +20,7 @@
 #include <slidekit/kernels/hash.hpp>
 #include <slidekit/kernels/optimizer.hpp>
 #include <slidekit/kernels/projections.hpp>
+#include <slidekit/kernels/optimizer_bf16.hpp>
 #include <slidekit/kernels/topk.hpp>
 #include <slidekit/kernels/views.hpp>
 
@@ -154,6 +155,21 @@ inline Status is_valid(const AdamRows& rows) noexcept {
     const std::size_t count = product(rows.weights.rows, rows.weights.dim);
     if (const Status s = array(rows.first, count); s != Status::ok) return s;
     return array(rows.second, count);
+}
+
+inline Status is_valid(const SplitRows& rows) noexcept {
+    if (const Status s = matrix(rows.high); s != Status::ok) return s;
+    return array(rows.low, product(rows.high.rows, rows.high.dim));
+}
+
+inline Status is_valid(const AdamSplitRows& rows) noexcept {
+    if (const Status s = is_valid(SplitRows{rows.high, rows.low}); s != Status::ok) return s;
+    // The moments are the widest.
+    const std::size_t count = product(rows.high.rows, rows.high.stride);
+    if (const Status s = fits(count, sizeof(float)); s != Status::ok) return s;
+    if (const Status s = array(rows.first, product(rows.high.rows, rows.high.dim)); s != Status::ok)
+        return s;
+    return array(rows.second, product(rows.high.rows, rows.high.dim));
 }
 
 inline Status array(const AdamBias& bias, std::size_t count) noexcept {

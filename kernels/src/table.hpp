@@ -14,6 +14,7 @@
 #include <slidekit/kernels/hash.hpp>
 #include <slidekit/kernels/optimizer.hpp>
 #include <slidekit/kernels/projections.hpp>
+#include <slidekit/kernels/optimizer_bf16.hpp>
 #include <slidekit/kernels/topk.hpp>
 #include <slidekit/kernels/views.hpp>
 

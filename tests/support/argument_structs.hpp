@@ -8,6 +8,7 @@
 
 #include <slidekit/kernels/bf16.hpp>
 #include <slidekit/kernels/optimizer.hpp>
+#include <slidekit/kernels/optimizer_bf16.hpp>
 
 #include "hash_functions.hpp"
 
@@ -95,6 +96,26 @@ struct RowsOf<kernels::AdamRows> {
         const kernels::RowMatrix<float> weights = make.template output_matrix<float>(rows, dim);
         float* first = make.template output<float>(extent(weights));
         return {weights, first, make.template nonnegative<float>(extent(weights))};
+    }
+};
+
+template <>
+struct RowsOf<kernels::SplitRows> {
+    template <class Make>
+    static kernels::SplitRows from(Make& make, std::size_t rows, std::size_t dim) {
+        const kernels::RowMatrix<kernels::Bf16> high =
+            make.template output_matrix<kernels::Bf16>(rows, dim);
+        return {high, make.template output<std::uint16_t>(extent(high))};
+    }
+};
+
+template <>
+struct RowsOf<kernels::AdamSplitRows> {
+    template <class Make>
+    static kernels::AdamSplitRows from(Make& make, std::size_t rows, std::size_t dim) {
+        const kernels::SplitRows split = RowsOf<kernels::SplitRows>::from(make, rows, dim);
+        float* first = make.template output<float>(extent(split.high));
+        return {split.high, split.low, first, make.template nonnegative<float>(extent(split.high))};
     }
 };
 

@@ -288,6 +288,20 @@ typedef struct slidekit_matrix_bf16 {
     size_t stride; /* elements from row to row, >= dim */
 } slidekit_matrix_bf16;
 
+/** Weights as halves and moments of a matrix, row by row, all with one stride. */
+typedef struct slidekit_adam_split_rows {
+    slidekit_matrix_bf16 high;
+    uint16_t* low; /* laid out like high */
+    float* first; /* m, laid out like high */
+    float* second; /* v, laid out like high */
+} slidekit_adam_split_rows;
+
+/** Weights of a matrix as halves, row by row, both with one stride. */
+typedef struct slidekit_split_rows {
+    slidekit_matrix_bf16 high;
+    uint16_t* low; /* laid out like high */
+} slidekit_split_rows;
+
 /* --- dot ------------------------------------------------------------------- */
 
 /** sum_k x[k] * y[k] over dim elements. Never throws or allocates; thread-safe.
@@ -951,6 +965,115 @@ SLIDEKIT_C_API slidekit_status slidekit_bag_rows_bf16_fast(
     slidekit_sparse_view input,
     slidekit_const_matrix_bf16 rows,
     float* out);
+
+/* --- optimizer_bf16 -------------------------------------------------------- */
+
+/** adam_row on weights in halves: the same bits as adam_row on the weights that they are halves of. */
+SLIDEKIT_C_API slidekit_status slidekit_adam_row_split_bf16(
+    slidekit_bf16* high,
+    uint16_t* low,
+    float* first,
+    float* second,
+    const float* gradient,
+    size_t dim,
+    const slidekit_adam_step* step);
+SLIDEKIT_C_API slidekit_status slidekit_adam_row_split_bf16_fast(
+    slidekit_bf16* high,
+    uint16_t* low,
+    float* first,
+    float* second,
+    const float* gradient,
+    size_t dim,
+    const slidekit_adam_step* step);
+
+/** sgd_row on weights in halves. */
+SLIDEKIT_C_API slidekit_status slidekit_sgd_row_split_bf16(
+    slidekit_bf16* high,
+    uint16_t* low,
+    const float* gradient,
+    size_t dim,
+    const slidekit_sgd_step* step);
+SLIDEKIT_C_API slidekit_status slidekit_sgd_row_split_bf16_fast(
+    slidekit_bf16* high,
+    uint16_t* low,
+    const float* gradient,
+    size_t dim,
+    const slidekit_sgd_step* step);
+
+/** adam_groups on weights in halves: the same bits, in what flows back too, which takes the whole
+ * weights and not their upper halves.
+ *
+ * Requires: all dims equal; one task at a time per row and per back matrix.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_adam_groups_split_bf16(
+    slidekit_groups_view groups,
+    const float* values,
+    slidekit_const_matrix_f32 vectors,
+    slidekit_matrix_f32 back,
+    slidekit_adam_split_rows rows,
+    slidekit_adam_bias bias,
+    const slidekit_adam_step* step);
+SLIDEKIT_C_API slidekit_status slidekit_adam_groups_split_bf16_fast(
+    slidekit_groups_view groups,
+    const float* values,
+    slidekit_const_matrix_f32 vectors,
+    slidekit_matrix_f32 back,
+    slidekit_adam_split_rows rows,
+    slidekit_adam_bias bias,
+    const slidekit_adam_step* step);
+
+/** sgd_groups on weights in halves; bias may be null. */
+SLIDEKIT_C_API slidekit_status slidekit_sgd_groups_split_bf16(
+    slidekit_groups_view groups,
+    const float* values,
+    slidekit_const_matrix_f32 vectors,
+    slidekit_matrix_f32 back,
+    slidekit_split_rows rows,
+    float* bias,
+    const slidekit_sgd_step* step);
+SLIDEKIT_C_API slidekit_status slidekit_sgd_groups_split_bf16_fast(
+    slidekit_groups_view groups,
+    const float* values,
+    slidekit_const_matrix_f32 vectors,
+    slidekit_matrix_f32 back,
+    slidekit_split_rows rows,
+    float* bias,
+    const slidekit_sgd_step* step);
+
+/** adam_row on weights in bf16: computed in fp32, then rounded as round_bf16_stochastic does, with
+ * number k of the stream for element k. Moments are fp32. Give each row and step a stream of its
+ * own.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_adam_row_bf16(
+    slidekit_bf16* weights,
+    float* first,
+    float* second,
+    const float* gradient,
+    size_t dim,
+    const slidekit_adam_step* step,
+    const slidekit_bit_stream* random);
+SLIDEKIT_C_API slidekit_status slidekit_adam_row_bf16_fast(
+    slidekit_bf16* weights,
+    float* first,
+    float* second,
+    const float* gradient,
+    size_t dim,
+    const slidekit_adam_step* step,
+    const slidekit_bit_stream* random);
+
+/** sgd_row on weights in bf16, rounded in the same way. */
+SLIDEKIT_C_API slidekit_status slidekit_sgd_row_bf16(
+    slidekit_bf16* weights,
+    const float* gradient,
+    size_t dim,
+    const slidekit_sgd_step* step,
+    const slidekit_bit_stream* random);
+SLIDEKIT_C_API slidekit_status slidekit_sgd_row_bf16_fast(
+    slidekit_bf16* weights,
+    const float* gradient,
+    size_t dim,
+    const slidekit_sgd_step* step,
+    const slidekit_bit_stream* random);
 
 #ifdef __cplusplus
 }
