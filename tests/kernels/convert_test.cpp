@@ -87,5 +87,21 @@ TEST_P(Quantize, MapsAZeroRowToZeros) {
     expect_both(std::vector<float>(5, -0.0F));
 }
 
+// To half of the scale, and of what the products and the quotient round.
+TEST_P(Quantize, ReadsBackWithinHalfAStep) {
+    Draw draw(2);
+    for (const std::size_t dim : test::kTailLengths) {
+        const std::vector<float> x = draw.normals(dim);
+        std::vector<std::int8_t> q(dim);
+        const GuardedBuffer<float> back(dim, Guard::after);
+        const float s = quantize_i8(x.data(), dim, q.data());
+        dequantize_i8(q.data(), dim, s, back.data());
+        for (std::size_t i = 0; i < dim; ++i) {
+            ASSERT_EQ(back[i], s * static_cast<float>(q[i]));
+            ASSERT_NEAR(back[i], x[i], s * 0.50001F);
+        }
+    }
+}
+
 }  // namespace
 }  // namespace slidekit::kernels

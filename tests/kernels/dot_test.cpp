@@ -123,6 +123,29 @@ TEST_P(DotRowsI8, IsExactOnEveryTailAndAtTheLimits) {
     }
 }
 
+TEST_P(DotRowsI8, TakesSignsAndScalesOfBothSides) {
+    Draw draw(7);
+    const auto byte = [&] {
+        return static_cast<std::int8_t>(static_cast<int>(draw.below(256)) - 128);
+    };
+    for (const std::size_t dim : test::kTailLengths) {
+        const GuardedMatrix<std::int8_t> rows(9, dim, Guard::after, byte);
+        const GuardedBuffer<std::int8_t> x(dim, Guard::after);
+        for (std::int8_t& value : x) value = byte();
+        for (std::size_t k = 0; k < dim; ++k) rows.at(0, k) = x[k] = -128;  // the largest sum
+        const std::vector<float> scales = draw.normals(9);
+        const std::vector<std::uint32_t> ids{0, 8, 1, 7, 2, 6, 3, 5, 4, 0, 8};
+        std::vector<float> out(ids.size());
+        dot_rows_i8_scaled(
+            x.data(), 0.37F, rows.view(), scales.data(), ids.data(), ids.size(), out.data());
+        for (std::size_t i = 0; i < ids.size(); ++i) {
+            std::int32_t sum = 0;
+            for (std::size_t k = 0; k < dim; ++k) sum += x[k] * rows.at(ids[i], k);
+            ASSERT_EQ(out[i], static_cast<float>(sum) * (0.37F * scales[ids[i]])) << "dim " << dim;
+        }
+    }
+}
+
 TEST_P(DotGroups, WritesEverySlotAndNoOther) {
     Draw draw(5);
     const auto normal = [&] { return draw.normal(); };

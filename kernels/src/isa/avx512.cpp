@@ -9,6 +9,7 @@
 #include "dot-inl.hpp"
 #include "hadamard-inl.hpp"
 #include "hash-inl.hpp"
+#include "i8-inl.hpp"
 #include "optimizer-bf16-inl.hpp"
 #include "optimizer-inl.hpp"
 #include "simhash-one-inl.hpp"

@@ -4,6 +4,7 @@
 // A copy of that level's table, so that all the rest is the same code, and gives the same bits.
 #include "dot-bf16-inl.hpp"
 #include "dot-inl.hpp"
+#include "i8-inl.hpp"
 #include "table.hpp"
 
 namespace slidekit::kernels::detail {
@@ -17,6 +18,7 @@ KernelTable make_table() noexcept {
     table.dot_rows_bf16 = &dot_rows_bf16<Level>;
     table.dot_groups_bf16 = &dot_groups_bf16<Level>;
     table.dot_rows_i8 = &dot_rows_i8<Level>;
+    table.dot_rows_i8_scaled = &dot_rows_i8_scaled<Level>;
     return table;
 }
 

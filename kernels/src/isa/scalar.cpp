@@ -1,5 +1,6 @@
 // The scalar level: plain code for any processor.
 #include "scalar-bf16-inl.hpp"
+#include "scalar-i8-inl.hpp"
 #include "scalar-inl.hpp"
 #include "scalar-optimizer-bf16-inl.hpp"
 #include "table.hpp"

@@ -14,4 +14,10 @@ SLIDEKIT_API float quantize_i8(const float* x, std::size_t dim, std::int8_t* out
 /// The same for non-negative x (an activation after ReLU), in 0..127.
 SLIDEKIT_API float quantize_u7(const float* x, std::size_t dim, std::uint8_t* out) noexcept;
 
+/// out[k] = scale * q[k]: the inverse of both, but for what they rounded away.
+SLIDEKIT_API void dequantize_i8(const std::int8_t* q,
+                                std::size_t dim,
+                                float scale,
+                                float* out) noexcept;
+
 }  // namespace slidekit::kernels

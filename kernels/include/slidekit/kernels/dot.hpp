@@ -33,6 +33,19 @@ SLIDEKIT_API void dot_rows_i8(const std::uint8_t* x,
                               std::size_t count,
                               std::int32_t* out) noexcept;
 
+/// out[i] = x_scale * scales[ids[i]] * sum_k x[k] * rows[ids[i]][k], i < count: inner products of
+/// vectors quantised by quantize_i8, with the scale that it returned of x and of each row.
+///
+/// The sum is exact in int32, and is multiplied, as a float, with x_scale * scales[ids[i]]: the
+/// same bits on every level. Requires: dim <= 65536.
+SLIDEKIT_API void dot_rows_i8_scaled(const std::int8_t* x,
+                                     float x_scale,
+                                     RowMatrix<const std::int8_t> rows,
+                                     const float* scales,
+                                     const std::uint32_t* ids,
+                                     std::size_t count,
+                                     float* out) noexcept;
+
 /// out[slot] = rows[id] . vectors[vector] + bias[id] for every pair of the groups: each row is read
 /// once and dotted with all its vectors, which are expected in cache.
 ///
