@@ -15,12 +15,15 @@
 #include <slidekit/kernels/bf16.hpp>
 #include <slidekit/kernels/convert.hpp>
 #include <slidekit/kernels/dense.hpp>
+#include <slidekit/kernels/doph.hpp>
 #include <slidekit/kernels/dot.hpp>
 #include <slidekit/kernels/hadamard.hpp>
 #include <slidekit/kernels/hash.hpp>
+#include <slidekit/kernels/mix.hpp>
 #include <slidekit/kernels/optimizer.hpp>
 #include <slidekit/kernels/projections.hpp>
 #include <slidekit/kernels/optimizer_bf16.hpp>
+#include <slidekit/kernels/pstable.hpp>
 #include <slidekit/kernels/topk.hpp>
 #include <slidekit/kernels/views.hpp>
 
@@ -226,6 +229,22 @@ inline Status plan_is_valid(const DwtaPlan& plan, Depth depth) noexcept {
         }
     }
     return Status::ok;
+}
+
+inline Status plan_is_valid(const DophPlan& plan, Depth) noexcept {
+    const bool is_right = plan.k >= 1 && plan.k <= 64 && plan.l >= 1 && plan.l <= 65536 &&
+                          plan.bits >= 1 && plan.bits <= 32 && plan.top <= 65536;
+    return is_right ? Status::ok : Status::invalid_size;
+}
+
+inline Status plan_is_valid(const PStablePlan& plan, Depth) noexcept {
+    if (plan.dim == 0 || plan.k == 0 || plan.k > 64 || plan.l == 0 || plan.l > 65536 ||
+        plan.bits == 0 || plan.bits > 32)
+        return Status::invalid_size;
+    const std::size_t codes = product(quotient(sum(plan.l, 15), 16), product(plan.k, 16));
+    if (const Status s = array(plan.projections, product(codes, plan.dim)); s != Status::ok)
+        return s;
+    return array(plan.offsets, codes);
 }
 
 }  // namespace

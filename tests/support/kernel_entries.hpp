@@ -15,12 +15,15 @@
 #include <slidekit/kernels/bf16.hpp>
 #include <slidekit/kernels/convert.hpp>
 #include <slidekit/kernels/dense.hpp>
+#include <slidekit/kernels/doph.hpp>
 #include <slidekit/kernels/dot.hpp>
 #include <slidekit/kernels/hadamard.hpp>
 #include <slidekit/kernels/hash.hpp>
+#include <slidekit/kernels/mix.hpp>
 #include <slidekit/kernels/optimizer.hpp>
 #include <slidekit/kernels/projections.hpp>
 #include <slidekit/kernels/optimizer_bf16.hpp>
+#include <slidekit/kernels/pstable.hpp>
 #include <slidekit/kernels/topk.hpp>
 
 namespace slidekit::kernels::calls {

@@ -302,6 +302,35 @@ typedef struct slidekit_split_rows {
     uint16_t* low; /* laid out like high */
 } slidekit_split_rows;
 
+/** Densified one-permutation minhash. Key of a table: h = seed, then h = fmix32(code ^ h) for each
+ * of its codes, then the highest `bits` of h.
+ */
+typedef struct slidekit_doph_plan {
+    uint32_t k; /* codes a table, 1..64 */
+    uint32_t l; /* tables, 1..65536 */
+    uint32_t bits; /* of a key, 1..32 */
+    uint32_t top; /* values of a dense vector that make its set, at most 65536 */
+    uint32_t seed;
+} slidekit_doph_plan;
+
+/** K projections for each of L tables, code = floor((a.x + b) / width), b uniform in [0, width);
+ * below -2^31 and NaN: -2^31, above 2^31 - 128: that. Key of a table: h = seed, then h =
+ * fmix32(code ^ h) for each of its codes as a 32-bit number, then the highest `bits` of h.
+ */
+typedef struct slidekit_pstable_plan {
+    uint32_t dim;
+    uint32_t k; /* codes a table, 1..64 */
+    uint32_t l; /* tables, 1..65536 */
+    uint32_t bits; /* of a key, 1..32 */
+    uint32_t seed;
+    float width;
+    /* Sixteen tables side by side: coordinate c of code j of table t at projections[((t / 16 * k + */
+    /* j) * dim + c) * 16 + t % 16], its b at offsets[(t / 16 * k + j) * 16 + t % 16]. Tables past */
+    /* l are there, and unused. */
+    const float* projections;
+    const float* offsets;
+} slidekit_pstable_plan;
+
 /* --- dot ------------------------------------------------------------------- */
 
 /** sum_k x[k] * y[k] over dim elements. Never throws or allocates; thread-safe.
@@ -352,6 +381,29 @@ SLIDEKIT_C_API slidekit_status slidekit_dot_rows_i8_fast(
     const uint32_t* ids,
     size_t count,
     int32_t* out);
+
+/** out[i] = x_scale * scales[ids[i]] * sum_k x[k] * rows[ids[i]][k], i < count: inner products of
+ * vectors quantised by quantize_i8, with the scale that it returned of x and of each row.
+ *
+ * The sum is exact in int32, and is multiplied, as a float, with x_scale * scales[ids[i]]: the
+ * same bits on every level. Requires: dim <= 65536.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_dot_rows_i8_scaled_i8(
+    const int8_t* x,
+    float x_scale,
+    slidekit_const_matrix_i8 rows,
+    const float* scales,
+    const uint32_t* ids,
+    size_t count,
+    float* out);
+SLIDEKIT_C_API slidekit_status slidekit_dot_rows_i8_scaled_i8_fast(
+    const int8_t* x,
+    float x_scale,
+    slidekit_const_matrix_i8 rows,
+    const float* scales,
+    const uint32_t* ids,
+    size_t count,
+    float* out);
 
 /** out[slot] = rows[id] . vectors[vector] + bias[id] for every pair of the groups: each row is read
  * once and dotted with all its vectors, which are expected in cache.
@@ -648,6 +700,18 @@ SLIDEKIT_C_API slidekit_status slidekit_quantize_u7_f32_fast(
     size_t dim,
     uint8_t* out,
     float* result);
+
+/** out[k] = scale * q[k]: the inverse of both, but for what they rounded away. */
+SLIDEKIT_C_API slidekit_status slidekit_dequantize_i8(
+    const int8_t* q,
+    size_t dim,
+    float scale,
+    float* out);
+SLIDEKIT_C_API slidekit_status slidekit_dequantize_i8_fast(
+    const int8_t* q,
+    size_t dim,
+    float scale,
+    float* out);
 
 /* --- hash ------------------------------------------------------------------ */
 
@@ -1074,6 +1138,112 @@ SLIDEKIT_C_API slidekit_status slidekit_sgd_row_bf16_fast(
     size_t dim,
     const slidekit_sgd_step* step,
     const slidekit_bit_stream* random);
+
+/* --- mix ------------------------------------------------------------------- */
+
+/** out[i] = fmix32(keys[i] ^ seed), the finaliser of MurmurHash3 (Appleby 2011).
+ *
+ * A permutation of the 32-bit numbers for each seed, so distinct keys stay distinct; its highest
+ * bits are as good as its lowest. out may be keys.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_mix_keys_u32(
+    const uint32_t* keys,
+    size_t count,
+    uint32_t seed,
+    uint32_t* out);
+SLIDEKIT_C_API slidekit_status slidekit_mix_keys_u32_fast(
+    const uint32_t* keys,
+    size_t count,
+    uint32_t seed,
+    uint32_t* out);
+
+/* --- doph ------------------------------------------------------------------ */
+
+/** Keys of the set of ids, in any order, repeats allowed: keys[t], t < plan.l.
+ *
+ * scratch: doph_scratch_floats(plan.k, plan.l, plan.top) floats. Bit-equal on every level.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_hash_doph_set_u32(
+    const slidekit_doph_plan* plan,
+    const uint32_t* ids,
+    size_t nnz,
+    uint32_t* keys,
+    float* scratch);
+SLIDEKIT_C_API slidekit_status slidekit_hash_doph_set_u32_fast(
+    const slidekit_doph_plan* plan,
+    const uint32_t* ids,
+    size_t nnz,
+    uint32_t* keys,
+    float* scratch);
+
+/** Keys of a dense vector, taken as the set of the coordinates of its plan.top largest values.
+ *
+ * The choice is that of select_top_k: of equal values (ReLU zeros!) the lowest coordinates are
+ * taken, NaN only where there are not enough numbers. scratch: doph_scratch_floats(plan.k, plan.l,
+ * plan.top) floats. Requires: dim < 2^32.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_hash_doph_f32(
+    const slidekit_doph_plan* plan,
+    const float* x,
+    size_t dim,
+    uint32_t* keys,
+    float* scratch);
+SLIDEKIT_C_API slidekit_status slidekit_hash_doph_f32_fast(
+    const slidekit_doph_plan* plan,
+    const float* x,
+    size_t dim,
+    uint32_t* keys,
+    float* scratch);
+
+/** hash_doph of all rows, each less `centre` (rows.dim elements; null: nothing taken off), in one
+ * rounding per coordinate. scratch: doph_scratch_floats(plan.k, plan.l, plan.top) + rows.dim
+ * floats.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_hash_doph_rows_f32(
+    const slidekit_doph_plan* plan,
+    slidekit_const_matrix_f32 rows,
+    const float* centre,
+    uint32_t* keys,
+    slidekit_key_layout layout,
+    float* scratch);
+SLIDEKIT_C_API slidekit_status slidekit_hash_doph_rows_f32_fast(
+    const slidekit_doph_plan* plan,
+    slidekit_const_matrix_f32 rows,
+    const float* centre,
+    uint32_t* keys,
+    slidekit_key_layout layout,
+    float* scratch);
+
+/* --- pstable --------------------------------------------------------------- */
+
+/** Keys of one vector of plan.dim elements: keys[t], t < plan.l. */
+SLIDEKIT_C_API slidekit_status slidekit_hash_pstable_f32(
+    const slidekit_pstable_plan* plan,
+    const float* x,
+    uint32_t* keys);
+SLIDEKIT_C_API slidekit_status slidekit_hash_pstable_f32_fast(
+    const slidekit_pstable_plan* plan,
+    const float* x,
+    uint32_t* keys);
+
+/** Keys of all rows, each less `centre` (plan.dim elements; null: nothing taken off), in one
+ * rounding per coordinate. scratch: hash_scratch_floats(plan.dim) floats. Requires: rows.dim ==
+ * plan.dim.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_hash_pstable_rows_f32(
+    const slidekit_pstable_plan* plan,
+    slidekit_const_matrix_f32 rows,
+    const float* centre,
+    uint32_t* keys,
+    slidekit_key_layout layout,
+    float* scratch);
+SLIDEKIT_C_API slidekit_status slidekit_hash_pstable_rows_f32_fast(
+    const slidekit_pstable_plan* plan,
+    slidekit_const_matrix_f32 rows,
+    const float* centre,
+    uint32_t* keys,
+    slidekit_key_layout layout,
+    float* scratch);
 
 #ifdef __cplusplus
 }

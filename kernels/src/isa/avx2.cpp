@@ -5,6 +5,7 @@
 #include "convert-inl.hpp"
 #include "dense-inl.hpp"
 #include "dot-bf16-inl.hpp"
+#include "doph-inl.hpp"
 #include "dot-inl.hpp"
 #include "hadamard-inl.hpp"
 #include "hash-inl.hpp"
@@ -12,6 +13,7 @@
 #include "optimizer-bf16-inl.hpp"
 #include "optimizer-inl.hpp"
 #include "simhash-one-inl.hpp"
+#include "pstable-inl.hpp"
 #include "table.hpp"
 #include "topk-inl.hpp"
 

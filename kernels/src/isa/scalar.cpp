@@ -3,6 +3,7 @@
 #include "scalar-i8-inl.hpp"
 #include "scalar-inl.hpp"
 #include "scalar-optimizer-bf16-inl.hpp"
+#include "scalar-set-hash-inl.hpp"
 #include "table.hpp"
 
 namespace slidekit::kernels::detail {
