@@ -287,7 +287,7 @@ double pstable_share(const PStableFunctions& functions, const Vector& x, const V
 }
 
 // At distances from far below the width to above it; `norm` is what a coordinate adds to them. A
-// sum of 24 products of twelve uniforms each is normal to within a hundredth of the bound, and a
+// sum of 24 products of twelve uniforms each is normal to within a thirtieth of the bound, and a
 // quotient of uniforms of the disc is Cauchy.
 template <class Norm>
 void expect_curve(Stable law, Norm norm, double (*probability)(double, double)) {
