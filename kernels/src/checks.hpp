@@ -231,10 +231,14 @@ inline Status plan_is_valid(const DwtaPlan& plan, Depth depth) noexcept {
     return Status::ok;
 }
 
-inline Status plan_is_valid(const DophPlan& plan, Depth) noexcept {
+inline Status plan_is_valid(const DophPlan& plan, Depth depth) noexcept {
     const bool is_right = plan.k >= 1 && plan.k <= 64 && plan.l >= 1 && plan.l <= 65536 &&
                           plan.bits >= 1 && plan.bits <= 32 && plan.top <= 65536;
-    return is_right ? Status::ok : Status::invalid_size;
+    if (!is_right) return Status::invalid_size;
+    if (plan.order == nullptr || depth == Depth::sizes) return Status::ok;
+    const std::size_t bins = product(plan.k, plan.l);
+    const Status s = elements_below(plan.order, bins, bins, Order::any);
+    return s == Status::ok ? Status::ok : Status::invalid_plan;
 }
 
 inline Status plan_is_valid(const PStablePlan& plan, Depth) noexcept {

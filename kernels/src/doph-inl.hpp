@@ -220,7 +220,12 @@ template <class Arch>
         Words<Arch>(0xffffffffU).store_unaligned(at.codes + b);
     lower_bins<Arch>(plan, ids, nnz, at.codes);
     densify<Arch>(plan, at);
-    mix_codes<Arch>(plan, at.codes, keys, table_stride);
+    const std::uint32_t* codes = at.codes;
+    if (plan.order != nullptr) {
+        for (std::size_t c = 0; c < bins; ++c) at.list[c] = at.codes[plan.order[c]];
+        codes = at.list;
+    }
+    mix_codes<Arch>(plan, codes, keys, table_stride);
 }
 
 template <class Arch>

@@ -65,7 +65,10 @@ inline void hash_set(const DophPlan& plan,
     }
     for (std::size_t t = 0; t < plan.l; ++t) {
         std::uint32_t h = plan.seed;
-        for (std::size_t j = 0; j < plan.k; ++j) h = mix32(codes[j * plan.l + t], h);
+        for (std::size_t j = 0; j < plan.k; ++j) {
+            const std::size_t c = j * plan.l + t;
+            h = mix32(codes[plan.order == nullptr ? c : plan.order[c]], h);
+        }
         keys[t * table_stride] = h >> (32 - plan.bits);
     }
 }

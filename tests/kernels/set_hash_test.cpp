@@ -103,6 +103,7 @@ Keys walked_keys(const DophPlan& plan, const Keys& ids) {
         std::uint32_t h = plan.seed;
         for (std::size_t j = 0; j < plan.k; ++j) {
             std::size_t b = j * plan.l + t;
+            if (plan.order != nullptr) b = plan.order[b];
             const std::uint32_t bits = mixed(static_cast<std::uint32_t>(b / 32), ~plan.seed);
             const std::size_t step = (bits >> b % 32 & 1) != 0 ? bins - 1 : 1;
             while (least[b] == 0xffffffffU && !ids.empty()) b = (b + step) % bins;
@@ -121,6 +122,8 @@ TEST_P(HashDoph, BorrowsFromTheNearestBin) {
             Keys ids(size);
             for (std::uint32_t& id : ids) id = static_cast<std::uint32_t>(draw.below(135'909));
             EXPECT_EQ(set_keys(plan, ids), walked_keys(plan, ids)) << l << ' ' << size;
+            const test::DophFunctions scattered(6, l, 32, 0, l);
+            EXPECT_EQ(set_keys(scattered.plan(), ids), walked_keys(scattered.plan(), ids));
         }
     }
 }

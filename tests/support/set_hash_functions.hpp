@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include <slidekit/kernels/doph.hpp>
@@ -17,12 +18,23 @@ class DophFunctions {
 public:
     DophFunctions(
         std::uint32_t k, std::uint32_t l, std::uint32_t bits, std::uint32_t top, std::uint32_t seed)
-        : plan_{.k = k, .l = l, .bits = bits, .top = top, .seed = seed} {}
+        : plan_{.k = k, .l = l, .bits = bits, .top = top, .seed = seed},
+          order_(std::size_t{k} * l) {
+        Draw draw(seed);
+        for (std::size_t i = 0; i < order_.size(); ++i) order_[i] = static_cast<std::uint32_t>(i);
+        for (std::size_t i = 0; i < order_.size(); ++i)
+            std::swap(order_[i], order_[i + draw.below(order_.size() - i)]);
+    }
 
-    [[nodiscard]] kernels::DophPlan plan() const { return plan_; }
+    [[nodiscard]] kernels::DophPlan plan() const {
+        kernels::DophPlan plan = plan_;
+        plan.order = order_.data();
+        return plan;
+    }
 
 private:
     kernels::DophPlan plan_;
+    std::vector<std::uint32_t> order_;
 };
 
 /// The law of a p-stable projection's entries: normal for L2, Cauchy for L1.

@@ -53,6 +53,7 @@ inline void hash_doph_set(const kernels::DophPlan& plan,
         std::uint32_t key = plan.seed;
         for (std::size_t j = 0; j < plan.k; ++j) {
             std::size_t b = j * plan.l + t;
+            if (plan.order != nullptr) b = plan.order[b];
             const std::uint32_t bits = mixed(static_cast<std::uint32_t>(b / 32), ~plan.seed);
             const bool down = (bits >> b % 32 & 1) != 0;
             while (!is_empty && least[b] == kEmpty)

@@ -10,8 +10,9 @@
 // ~seed), 1 for down. The one id whose h is 2^32 - 1 is as if it were not there; all codes of an
 // empty set are 2^32 - 1.
 //
-// Code j of table t is that of bin j * l + t: bins that borrow from each other, neighbours, belong
-// to different tables, so the codes of one table are as good as independent.
+// Neighbouring bins borrow from each other. Where code j of table t is that of bin j * l + t, they
+// belong to different tables, but tables t and t + 1 are neighbours in all their codes; where codes
+// stand at bins in a random order, tables collide as if they were independent.
 #pragma once
 
 #include <slidekit/kernels/export.hpp>
@@ -28,6 +29,8 @@ struct DophPlan {
     std::uint32_t bits = 0;  // of a key, 1..32
     std::uint32_t top = 0;   // values of a dense vector that make its set, at most 65536
     std::uint32_t seed = 0;
+    /// Code j of table t is that of bin order[j * l + t]: a permutation; null: of bin j * l + t.
+    const std::uint32_t* order = nullptr;
 };
 
 /// Floats of scratch that the functions below need; hash_doph_rows needs rows.dim more.
