@@ -437,9 +437,10 @@ def check_statements(kernel):
             shapes.append(f"strided({p.name})")
         elif p.value_type == "SparseView":
             arrays.append(f"sparse({p.name})")
-            if item.bounds:
+            if item.bounds or item.ascending:
                 order = "Order::ascending" if item.ascending else "Order::any"
-                contents.append(f"elements_below({p.name}.ids, {p.name}.nnz, {checked(item.bounds[0])}, {order})")
+                bound = checked(item.bounds[0]) if item.bounds else "kTooLarge"
+                contents.append(f"elements_below({p.name}.ids, {p.name}.nnz, {bound}, {order})")
         elif p.value_type == "GroupsView":
             arrays.append(f"groups_shape({p.name})")
             contents.append(f"groups_content({p.name}, {checked(item.bounds[0])}, {checked(item.bounds[1])})")
@@ -563,7 +564,9 @@ def argument_lines(kernel):
         if p.value_type == "StridedMatrix":
             return f"make.strided({value(p.name + '.rows')}, {value(p.name + '.columns')})"
         if p.value_type == "SparseView":
-            return f"make.sparse({value(p.name + '.nnz')}, {value(item.bounds[0])}, {order(item)})"
+            # Of ids without a bound, enough have to meet those of other vectors.
+            bound = value(item.bounds[0]) if item.bounds else "4 * (" + " + ".join(sizes.values()) + ")"
+            return f"make.sparse({value(p.name + '.nnz')}, {bound}, {order(item)})"
         if p.value_type == "GroupsView":
             return (f"make.groups({value(p.name + '.count')}, {value(p.name + '.pairs')}, {value(item.bounds[0])}, "
                     f"{value(item.bounds[1])})")
@@ -682,7 +685,9 @@ def product_catalogue(folder, kernels, _):
 def describe(kernel, item):
     text = item.name + ("?" if item.optional else "") + (f"[{item.count}]" if item.count else "")
     if item.bounds:
-        text += " < " + ", ".join(item.bounds) + (" ascending" if item.ascending else "")
+        text += " < " + ", ".join(item.bounds)
+    if item.ascending:
+        text += " ascending"
     if item.fields:
         text += " with " + ", ".join(f"{name} {operator} {value}" for name, operator, value in item.fields)
     return f"`{text}`"

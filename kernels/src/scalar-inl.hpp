@@ -30,6 +30,36 @@ inline float dot(const float* x, const float* y, std::size_t dim) noexcept {
     return sum;
 }
 
+inline float dot_picked(SparseView x, const float* y) noexcept {
+    float sum = 0;
+    for (std::size_t i = 0; i < x.nnz; ++i) sum += x.values[i] * y[x.ids[i]];
+    return sum;
+}
+
+inline float dot_sparse_dense(SparseView x, const float* y, std::size_t) noexcept {
+    return dot_picked(x, y);
+}
+
+inline float dot_sparse_sparse(SparseView x, SparseView y) noexcept {
+    float sum = 0;
+    for (std::size_t i = 0, j = 0; i < x.nnz && j < y.nnz;) {
+        if (x.ids[i] == y.ids[j]) {
+            sum += x.values[i++] * y.values[j++];
+        } else {
+            ++(x.ids[i] < y.ids[j] ? i : j);
+        }
+    }
+    return sum;
+}
+
+inline void dot_sparse_rows(SparseView x,
+                            RowMatrix<const float> rows,
+                            const std::uint32_t* ids,
+                            std::size_t count,
+                            float* out) noexcept {
+    for (std::size_t i = 0; i < count; ++i) out[i] = dot_picked(x, rows.row(ids[i]));
+}
+
 inline void dot_rows(const float* x,
                      RowMatrix<const float> rows,
                      const std::uint32_t* ids,

@@ -79,6 +79,13 @@ SLIDEKIT_C_API const char* slidekit_isa_complaint(void);
 /** Floats of scratch that slidekit_hash_*_rows need for vectors of dim elements; 0 where that overflows. */
 SLIDEKIT_C_API size_t slidekit_hash_scratch_floats(size_t dim);
 
+/** A sparse vector: values[i] stands at coordinate ids[i]; ids in any order, repeats add up. */
+typedef struct slidekit_sparse_view {
+    const uint32_t* ids;
+    const float* values;
+    size_t nnz;
+} slidekit_sparse_view;
+
 typedef struct slidekit_const_matrix_f32 {
     const float* data;
     size_t rows;
@@ -128,13 +135,6 @@ typedef struct slidekit_groups_view {
     size_t count;
     size_t slots; /* every slot is below it: the size of the array of values */
 } slidekit_groups_view;
-
-/** A sparse vector: values[i] stands at coordinate ids[i]; ids in any order, repeats add up. */
-typedef struct slidekit_sparse_view {
-    const uint32_t* ids;
-    const float* values;
-    size_t nnz;
-} slidekit_sparse_view;
 
 /** The left factor of multiply_add: element (i, j) is data[i * row_stride + j * column_stride], so
  * that a transpose is a swap of strides.
@@ -311,6 +311,8 @@ typedef struct slidekit_doph_plan {
     uint32_t bits; /* of a key, 1..32 */
     uint32_t top; /* values of a dense vector that make its set, at most 65536 */
     uint32_t seed;
+    /* Code j of table t is that of bin order[j * l + t]: a permutation; null: of bin j * l + t. */
+    const uint32_t* order;
 } slidekit_doph_plan;
 
 /** K projections for each of L tables, code = floor((a.x + b) / width), b uniform in [0, width);
@@ -347,6 +349,36 @@ SLIDEKIT_C_API slidekit_status slidekit_dot_f32_fast(
     size_t dim,
     float* result);
 
+/** sum_j x.values[j] * y[x.ids[j]]: a sparse vector and a dense one of dim elements. Requires:
+ * x.ids < dim.
+ * *result: what the function of C++ returns.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_dot_sparse_dense_f32(
+    slidekit_sparse_view x,
+    const float* y,
+    size_t dim,
+    float* result);
+SLIDEKIT_C_API slidekit_status slidekit_dot_sparse_dense_f32_fast(
+    slidekit_sparse_view x,
+    const float* y,
+    size_t dim,
+    float* result);
+
+/** sum of x.values[i] * y.values[j] where x.ids[i] == y.ids[j]: two sparse vectors, of any lengths.
+ * Products of coordinates that only one of them has are not formed.
+ *
+ * Requires: the ids of each are strictly ascending.
+ * *result: what the function of C++ returns.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_dot_sparse_sparse_f32(
+    slidekit_sparse_view x,
+    slidekit_sparse_view y,
+    float* result);
+SLIDEKIT_C_API slidekit_status slidekit_dot_sparse_sparse_f32_fast(
+    slidekit_sparse_view x,
+    slidekit_sparse_view y,
+    float* result);
+
 /** out[i] = sum_k x[k] * rows[ids[i]][k], i < count: one vector against gathered rows.
  *
  * Rows may come from DRAM: the kernel prefetches 16 rows ahead.
@@ -365,7 +397,27 @@ SLIDEKIT_C_API slidekit_status slidekit_dot_rows_f32_fast(
     size_t count,
     float* out);
 
-/** The same on 8-bit rows, exact in int32: a quarter of the bytes, for ranking candidates.
+/** out[i] = sum_j x.values[j] * rows[ids[i]][x.ids[j]], i < count: one sparse vector against
+ * gathered rows, as where the layers on both sides of the weights are sampled.
+ *
+ * Where x has an id for eight coordinates or more, whole rows are read, and what stands at other
+ * coordinates is multiplied by zero: it has to be finite for the sum to be.
+ * Requires: x.ids < rows.dim, ids[i] < rows.rows, out has count elements.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_dot_sparse_rows_f32(
+    slidekit_sparse_view x,
+    slidekit_const_matrix_f32 rows,
+    const uint32_t* ids,
+    size_t count,
+    float* out);
+SLIDEKIT_C_API slidekit_status slidekit_dot_sparse_rows_f32_fast(
+    slidekit_sparse_view x,
+    slidekit_const_matrix_f32 rows,
+    const uint32_t* ids,
+    size_t count,
+    float* out);
+
+/** dot_rows on 8-bit rows, exact in int32: a quarter of the bytes, for ranking candidates.
  *
  * Requires: x[k] <= 127, so that no level saturates; dim <= 65536.
  */

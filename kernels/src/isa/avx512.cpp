@@ -9,6 +9,7 @@
 #include "doph-inl.hpp"
 #include "dot-inl.hpp"
 #include "hadamard-inl.hpp"
+#include "dot-sparse-inl.hpp"
 #include "hash-inl.hpp"
 #include "i8-inl.hpp"
 #include "optimizer-bf16-inl.hpp"

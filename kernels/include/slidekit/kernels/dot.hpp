@@ -1,5 +1,5 @@
-// Inner products: one pair, one vector against many gathered rows, and grouped rows against a
-// batch.
+// Inner products: one pair, dense or sparse, one vector against many gathered rows, and grouped
+// rows against a batch.
 //
 // Sums are accumulated in fp32, in an order that depends on the level in use but on nothing else:
 // the same call gives the same bits, alone or beside others. Error: at most c * dim * eps * sum
@@ -14,6 +14,16 @@ namespace slidekit::kernels {
 /// sum_k x[k] * y[k] over dim elements. Never throws or allocates; thread-safe.
 SLIDEKIT_API float dot(const float* x, const float* y, std::size_t dim) noexcept;
 
+/// sum_j x.values[j] * y[x.ids[j]]: a sparse vector and a dense one of dim elements. Requires:
+/// x.ids < dim.
+SLIDEKIT_API float dot_sparse_dense(SparseView x, const float* y, std::size_t dim) noexcept;
+
+/// sum of x.values[i] * y.values[j] where x.ids[i] == y.ids[j]: two sparse vectors, of any lengths.
+/// Products of coordinates that only one of them has are not formed.
+///
+/// Requires: the ids of each are strictly ascending.
+SLIDEKIT_API float dot_sparse_sparse(SparseView x, SparseView y) noexcept;
+
 /// out[i] = sum_k x[k] * rows[ids[i]][k], i < count: one vector against gathered rows.
 ///
 /// Rows may come from DRAM: the kernel prefetches 16 rows ahead.
@@ -24,7 +34,19 @@ SLIDEKIT_API void dot_rows(const float* x,
                            std::size_t count,
                            float* out) noexcept;
 
-/// The same on 8-bit rows, exact in int32: a quarter of the bytes, for ranking candidates.
+/// out[i] = sum_j x.values[j] * rows[ids[i]][x.ids[j]], i < count: one sparse vector against
+/// gathered rows, as where the layers on both sides of the weights are sampled.
+///
+/// Where x has an id for eight coordinates or more, whole rows are read, and what stands at other
+/// coordinates is multiplied by zero: it has to be finite for the sum to be.
+/// Requires: x.ids < rows.dim, ids[i] < rows.rows, out has count elements.
+SLIDEKIT_API void dot_sparse_rows(SparseView x,
+                                  RowMatrix<const float> rows,
+                                  const std::uint32_t* ids,
+                                  std::size_t count,
+                                  float* out) noexcept;
+
+/// dot_rows on 8-bit rows, exact in int32: a quarter of the bytes, for ranking candidates.
 ///
 /// Requires: x[k] <= 127, so that no level saturates; dim <= 65536.
 SLIDEKIT_API void dot_rows_i8(const std::uint8_t* x,
