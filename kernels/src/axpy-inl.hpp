@@ -12,6 +12,9 @@
 namespace slidekit::kernels::detail {
 namespace {
 
+// 16 KB of rows of 128, into L2.
+inline constexpr std::size_t kRowsAhead = 32;
+
 template <class Arch>
 void axpy(float a, const float* x, float* y, std::size_t dim) noexcept {
     const Floats<Arch> factor(a);
@@ -25,15 +28,15 @@ void axpy(float a, const float* x, float* y, std::size_t dim) noexcept {
 // Accumulators: fp32, one a coordinate, in the order of the input.
 template <class Arch>
 void bag_rows(SparseView input, RowMatrix<const float> rows, float* out) noexcept {
-    constexpr std::size_t kAhead = 16;
     with_dim(rows.dim, [&](std::size_t dim) SLIDEKIT_INLINE {
+        prefetch_first_rows<kRowsAhead>(rows, input.ids, input.nnz, dim);
         for_blocks<Arch, kRowVectors<Arch>>(dim, [&](auto block, std::size_t at) SLIDEKIT_INLINE {
             Floats<Arch> sums[block.kCount];
             for (std::size_t j = 0; j < block.kCount; ++j) sums[j] = block.load(out + at, j);
             for (std::size_t i = 0; i < input.nnz; ++i) {
                 // The first block brings the whole row; the others find it in cache.
-                if (at == 0 && i + kAhead < input.nnz)
-                    prefetch_row(rows.row(input.ids[i + kAhead]), dim);
+                if (at == 0 && i + kRowsAhead < input.nnz)
+                    prefetch_row_to_l2(rows.row(input.ids[i + kRowsAhead]), dim);
                 const float* row = rows.row(input.ids[i]) + at;
                 const Floats<Arch> value(input.values[i]);
                 for (std::size_t j = 0; j < block.kCount; ++j)
@@ -47,10 +50,11 @@ void bag_rows(SparseView input, RowMatrix<const float> rows, float* out) noexcep
 // One row after the other, so that repeated ids add up.
 template <class Arch>
 void scatter_rows(SparseView weights, const float* x, RowMatrix<float> rows) noexcept {
-    constexpr std::size_t kAhead = 16;
     with_dim(rows.dim, [&](std::size_t dim) SLIDEKIT_INLINE {
+        prefetch_first_rows<kRowsAhead>(rows, weights.ids, weights.nnz, dim);
         for (std::size_t i = 0; i < weights.nnz; ++i) {
-            if (i + kAhead < weights.nnz) prefetch_row(rows.row(weights.ids[i + kAhead]), dim);
+            if (i + kRowsAhead < weights.nnz)
+                prefetch_row_to_l2(rows.row(weights.ids[i + kRowsAhead]), dim);
             axpy<Arch>(weights.values[i], x, rows.row(weights.ids[i]), dim);
         }
     });

@@ -68,9 +68,8 @@ SLIDEKIT_INLINE inline __m128i dot_few(const std::uint8_t* x,
 }
 
 // One vector against gathered rows, of floats or bytes; restrict lets the vector stay in registers.
-// kAhead is about 8 KB of rows of 128: enough to hide memory's latency, and the lines are still in
-// L1 when their turn comes. The last rows go without prefetch in loops of their own, which costs
-// less than a branch a row.
+// kAhead is about 16 KB of rows of 128, into L2: enough to hide memory's latency. The last rows go
+// without prefetch in loops of their own, which costs less than a branch a row.
 template <class Arch, std::size_t kAhead, class X, class Row, class Out>
 SLIDEKIT_INLINE inline void dot_gathered(const X* x,
                                          RowMatrix<const Row> rows,
@@ -82,9 +81,11 @@ SLIDEKIT_INLINE inline void dot_gathered(const X* x,
             rows.row(ids[i]), rows.row(ids[i + 1]), rows.row(ids[i + 2]), rows.row(ids[i + 3])};
         store_four(out + i, dot_few<Arch, 4>(x, four, rows.dim));
     };
+    prefetch_first_rows<kAhead>(rows, ids, count, rows.dim);
     std::size_t i = 0;
     for (; i + 4 + kAhead <= count; i += 4) {
-        for (std::size_t j = i; j < i + 4; ++j) prefetch_row(rows.row(ids[j + kAhead]), rows.dim);
+        for (std::size_t j = i; j < i + 4; ++j)
+            prefetch_row_to_l2(rows.row(ids[j + kAhead]), rows.dim);
         pass(i);
     }
     for (; i + 4 <= count; i += 4) pass(i);
@@ -101,7 +102,7 @@ void dot_rows(const float* x,
               std::size_t count,
               float* out) noexcept {
     with_dim(rows.dim, [&](std::size_t dim) SLIDEKIT_INLINE {
-        dot_gathered<Arch, 16>(
+        dot_gathered<Arch, 32>(
             x, RowMatrix<const float>{rows.data, rows.rows, dim, rows.stride}, ids, count, out);
     });
 }
@@ -142,12 +143,14 @@ void dot_groups(GroupsView groups,
                 const float* bias,
                 RowMatrix<const float> vectors,
                 float* out) noexcept {
-    constexpr std::size_t kAhead = 16;
+    constexpr std::size_t kAhead = 32;
     with_dim(rows.dim, [&](std::size_t dim) SLIDEKIT_INLINE {
         // dims are equal: the vectors' becomes the constant one too.
         const RowMatrix<const float> known{vectors.data, vectors.rows, dim, vectors.stride};
+        prefetch_first_rows<kAhead>(rows, groups.ids, groups.count, dim);
         for (std::size_t g = 0; g < groups.count; ++g) {
-            if (g + kAhead < groups.count) prefetch_row(rows.row(groups.ids[g + kAhead]), dim);
+            if (g + kAhead < groups.count)
+                prefetch_row_to_l2(rows.row(groups.ids[g + kAhead]), dim);
             const std::uint32_t id = groups.ids[g];
             const float* row = rows.row(id);
             const float shift = bias == nullptr ? 0.0F : bias[id];
