@@ -29,13 +29,14 @@ void axpy(float a, const float* x, float* y, std::size_t dim) noexcept {
 template <class Arch>
 void bag_rows(SparseView input, RowMatrix<const float> rows, float* out) noexcept {
     with_dim(rows.dim, [&](std::size_t dim) SLIDEKIT_INLINE {
-        prefetch_first_rows<kRowsAhead>(rows, input.ids, input.nnz, dim);
+        const std::size_t far = count_if_far(rows, input.nnz);
+        prefetch_first_rows<kRowsAhead>(rows, input.ids, far, dim);
         for_blocks<Arch, kRowVectors<Arch>>(dim, [&](auto block, std::size_t at) SLIDEKIT_INLINE {
             Floats<Arch> sums[block.kCount];
             for (std::size_t j = 0; j < block.kCount; ++j) sums[j] = block.load(out + at, j);
             for (std::size_t i = 0; i < input.nnz; ++i) {
                 // The first block brings the whole row; the others find it in cache.
-                if (at == 0 && i + kRowsAhead < input.nnz)
+                if (at == 0 && i + kRowsAhead < far)
                     prefetch_row_to_l2(rows.row(input.ids[i + kRowsAhead]), dim);
                 const float* row = rows.row(input.ids[i]) + at;
                 const Floats<Arch> value(input.values[i]);
@@ -51,9 +52,10 @@ void bag_rows(SparseView input, RowMatrix<const float> rows, float* out) noexcep
 template <class Arch>
 void scatter_rows(SparseView weights, const float* x, RowMatrix<float> rows) noexcept {
     with_dim(rows.dim, [&](std::size_t dim) SLIDEKIT_INLINE {
-        prefetch_first_rows<kRowsAhead>(rows, weights.ids, weights.nnz, dim);
+        const std::size_t far = count_if_far(rows, weights.nnz);
+        prefetch_first_rows<kRowsAhead>(rows, weights.ids, far, dim);
         for (std::size_t i = 0; i < weights.nnz; ++i) {
-            if (i + kRowsAhead < weights.nnz)
+            if (i + kRowsAhead < far)
                 prefetch_row_to_l2(rows.row(weights.ids[i + kRowsAhead]), dim);
             axpy<Arch>(weights.values[i], x, rows.row(weights.ids[i]), dim);
         }

@@ -81,9 +81,10 @@ SLIDEKIT_INLINE inline void dot_gathered(const X* x,
             rows.row(ids[i]), rows.row(ids[i + 1]), rows.row(ids[i + 2]), rows.row(ids[i + 3])};
         store_four(out + i, dot_few<Arch, 4>(x, four, rows.dim));
     };
-    prefetch_first_rows<kAhead>(rows, ids, count, rows.dim);
+    const std::size_t far = count_if_far(rows, count);
+    prefetch_first_rows<kAhead>(rows, ids, far, rows.dim);
     std::size_t i = 0;
-    for (; i + 4 + kAhead <= count; i += 4) {
+    for (; i + 4 + kAhead <= far; i += 4) {
         for (std::size_t j = i; j < i + 4; ++j)
             prefetch_row_to_l2(rows.row(ids[j + kAhead]), rows.dim);
         pass(i);
@@ -147,10 +148,10 @@ void dot_groups(GroupsView groups,
     with_dim(rows.dim, [&](std::size_t dim) SLIDEKIT_INLINE {
         // dims are equal: the vectors' becomes the constant one too.
         const RowMatrix<const float> known{vectors.data, vectors.rows, dim, vectors.stride};
-        prefetch_first_rows<kAhead>(rows, groups.ids, groups.count, dim);
+        const std::size_t far = count_if_far(rows, groups.count);
+        prefetch_first_rows<kAhead>(rows, groups.ids, far, dim);
         for (std::size_t g = 0; g < groups.count; ++g) {
-            if (g + kAhead < groups.count)
-                prefetch_row_to_l2(rows.row(groups.ids[g + kAhead]), dim);
+            if (g + kAhead < far) prefetch_row_to_l2(rows.row(groups.ids[g + kAhead]), dim);
             const std::uint32_t id = groups.ids[g];
             const float* row = rows.row(id);
             const float shift = bias == nullptr ? 0.0F : bias[id];

@@ -227,6 +227,14 @@ SLIDEKIT_INLINE inline void with_dim(std::size_t dim, const Body& body) noexcept
     }
 }
 
+// How many rows of a list to prefetch among: none where the whole table fits L2, as each request
+// takes the place of a load.
+template <class T>
+SLIDEKIT_INLINE inline std::size_t count_if_far(RowMatrix<T> rows, std::size_t count) noexcept {
+    constexpr std::size_t kNearBytes = std::size_t{512} << 10;
+    return rows.rows * rows.stride * sizeof(T) <= kNearBytes ? 0 : count;
+}
+
 // Asks for the first rows of a list; the loop over it then asks for the one that is kAhead further
 // on with each that it takes. Without this, the first rows of a short list come as they are met: a
 // bag of 75 rows takes 1.15 times as long.
@@ -235,8 +243,7 @@ SLIDEKIT_INLINE inline void prefetch_first_rows(RowMatrix<T> rows,
                                                 const std::uint32_t* ids,
                                                 std::size_t count,
                                                 std::size_t dim) noexcept {
-    for (std::size_t i = 0; i < kAhead && i < count; ++i)
-        prefetch_row_to_l2(rows.row(ids[i]), dim);
+    for (std::size_t i = 0; i < kAhead && i < count; ++i) prefetch_row_to_l2(rows.row(ids[i]), dim);
 }
 
 template <class Arch>
