@@ -175,6 +175,24 @@ inline Status is_valid(const AdamSplitRows& rows) noexcept {
     return array(rows.second, product(rows.high.rows, rows.high.dim));
 }
 
+inline Status is_valid(const MomentumRows& rows) noexcept {
+    if (const Status s = matrix(rows.weights); s != Status::ok) return s;
+    return array(rows.velocity, product(rows.weights.rows, rows.weights.dim));
+}
+
+inline Status is_valid(const AdagradRows& rows) noexcept {
+    if (const Status s = matrix(rows.weights); s != Status::ok) return s;
+    return array(rows.state, rows.weights.rows);
+}
+
+inline Status array(const MomentumBias& bias, std::size_t count) noexcept {
+    return bias.weights == nullptr ? Status::ok : array(bias.velocity, count);
+}
+
+inline Status array(const AdagradBias& bias, std::size_t count) noexcept {
+    return bias.weights == nullptr ? Status::ok : array(bias.state, count);
+}
+
 inline Status array(const AdamBias& bias, std::size_t count) noexcept {
     if (bias.weights == nullptr) return Status::ok;
     if (const Status s = array(bias.first, count); s != Status::ok) return s;

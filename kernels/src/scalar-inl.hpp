@@ -300,5 +300,89 @@ inline void sgd_groups(GroupsView groups,
     }
 }
 
+inline void momentum_element(
+    float& w, float& u, float gradient, float decay, const MomentumStep& step) noexcept {
+    u = step.momentum * u + gradient;
+    const float direction = step.nesterov != 0 ? gradient + step.momentum * u : u;
+    w = w - decay * w - step.lr * direction;
+}
+
+inline void momentum_row(float* weights,
+                         float* velocity,
+                         const float* gradient,
+                         std::size_t dim,
+                         const MomentumStep& step) noexcept {
+    for (std::size_t k = 0; k < dim; ++k)
+        momentum_element(weights[k], velocity[k], gradient[k], step.decay, step);
+}
+
+inline void momentum_groups(GroupsView groups,
+                            const float* values,
+                            RowMatrix<const float> vectors,
+                            RowMatrix<float> back,
+                            MomentumRows rows,
+                            MomentumBias bias,
+                            const MomentumStep& step) noexcept {
+    for (std::size_t g = 0; g < groups.count; ++g) {
+        const std::size_t id = groups.ids[g];
+        float* w = rows.weights.row(id);
+        float* u = rows.velocity + id * rows.weights.stride;
+        for (std::size_t k = 0; k < rows.weights.dim; ++k) {
+            const float gradient = group_gradient(groups, g, values, vectors, back, w, k);
+            momentum_element(w[k], u[k], gradient, step.decay, step);
+        }
+        if (bias.weights == nullptr) continue;
+        const float gradient = group_bias_gradient(groups, g, values);
+        momentum_element(bias.weights[id], bias.velocity[id], gradient, 0, step);
+    }
+}
+
+// The learning rate of a row, whose squared gradient goes into its state.
+inline float adagrad_rate(float& state, float mean_square, const AdagradStep& step) noexcept {
+    state += mean_square;
+    return step.lr / (__builtin_sqrtf(state) + step.epsilon);
+}
+
+inline void adagrad_row(float* weights,
+                        float* state,
+                        const float* gradient,
+                        std::size_t dim,
+                        const AdagradStep& step) noexcept {
+    if (dim == 0) return;
+    const float mean_square = dot(gradient, gradient, dim) / static_cast<float>(dim);
+    const float rate = adagrad_rate(*state, mean_square, step);
+    for (std::size_t k = 0; k < dim; ++k)
+        weights[k] = weights[k] - step.decay * weights[k] - rate * gradient[k];
+}
+
+// Without scratch for a row's gradient, it is gathered twice: for the mean, and for the weights.
+inline void adagrad_groups(GroupsView groups,
+                           const float* values,
+                           RowMatrix<const float> vectors,
+                           RowMatrix<float> back,
+                           AdagradRows rows,
+                           AdagradBias bias,
+                           const AdagradStep& step) noexcept {
+    const std::size_t dim = rows.weights.dim;
+    for (std::size_t g = 0; g < groups.count; ++g) {
+        const std::size_t id = groups.ids[g];
+        float* w = rows.weights.row(id);
+        float squares = 0;
+        for (std::size_t k = 0; k < dim; ++k) {
+            const float gradient = group_gradient(groups, g, values, vectors, back, w, k);
+            squares += gradient * gradient;
+        }
+        const float rate =
+            dim == 0 ? 0 : adagrad_rate(rows.state[id], squares / static_cast<float>(dim), step);
+        for (std::size_t k = 0; k < dim; ++k) {
+            const float gradient = group_gradient(groups, g, values, vectors, {}, w, k);
+            w[k] = w[k] - step.decay * w[k] - rate * gradient;
+        }
+        if (bias.weights == nullptr) continue;
+        const float gradient = group_bias_gradient(groups, g, values);
+        bias.weights[id] -= adagrad_rate(bias.state[id], gradient * gradient, step) * gradient;
+    }
+}
+
 }  // namespace
 }  // namespace slidekit::kernels::detail

@@ -89,6 +89,31 @@ TEST_P(AdamRow, WithoutHistoryOrGradientStaysPut) {
     for (const float value : w) EXPECT_EQ(value, 1.0F);
 }
 
+TEST_P(AdamRow, OverAWholeMatrixIsDenseAdam) {
+    constexpr std::size_t kDim = 37;
+    Draw draw(6);
+    std::vector<float> w = draw.normals(kRows * kDim), m = draw.normals(kRows * kDim);
+    std::vector<float> v = squares(draw, kRows * kDim), g = draw.normals(kRows * kDim);
+    // Every other row has no gradient, and moves all the same.
+    for (std::size_t k = 0; k < g.size(); ++k) g[k] = k / kDim % 2 == 0 ? 0.0F : g[k];
+    std::vector<float> w1 = w, m1 = m, v1 = v;
+    adam_row(w.data(), m.data(), v.data(), g.data(), w.size(), kAdam);
+    for (std::size_t at = 0; at < w1.size(); at += kDim)
+        adam_row(&w1[at], &m1[at], &v1[at], &g[at], kDim, kAdam);
+    EXPECT_EQ(w, w1);
+    EXPECT_EQ(m, m1);
+    EXPECT_EQ(v, v1);
+}
+
+TEST(AdamBiasCorrectedLr, FollowsTheFormula) {
+    EXPECT_DOUBLE_EQ(adam_bias_corrected_lr(0.5, 0.9, 0.999, 1), 0.5 * std::sqrt(1 - 0.999) / 0.1);
+    for (const std::uint64_t step : {2U, 3U, 10U, 1000U, 4095U, 1000000U}) {
+        const auto t = static_cast<double>(step);
+        const double exact = std::sqrt(1 - std::pow(0.999, t)) / (1 - std::pow(0.9, t));
+        EXPECT_NEAR(adam_bias_corrected_lr(1, 0.9, 0.999, step), exact, 1e-12 * exact) << step;
+    }
+}
+
 TEST_P(SgdRow, FollowsTheFormulaOnEveryTail) {
     Draw draw(2);
     for (const Guard guard : test::kGuards) {

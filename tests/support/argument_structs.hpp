@@ -87,6 +87,22 @@ struct OptionsOf<kernels::BitStream> {
     }
 };
 
+template <>
+struct OptionsOf<kernels::MomentumStep> {
+    static kernels::MomentumStep draw(Draw& draw) {
+        return {.lr = 1e-2F,
+                .decay = draw.below(2) == 0 ? 0.0F : 1e-5F,
+                .nesterov = u32(draw.below(2))};
+    }
+};
+
+template <>
+struct OptionsOf<kernels::AdagradStep> {
+    static kernels::AdagradStep draw(Draw& draw) {
+        return {.lr = 1e-2F, .decay = draw.below(2) == 0 ? 0.0F : 1e-5F};
+    }
+};
+
 /// Structs of several arrays, from a maker of arguments.
 template <class Rows>
 struct RowsOf;
@@ -118,6 +134,15 @@ struct RowsOf<kernels::SplitRows> {
 };
 
 template <>
+struct RowsOf<kernels::MomentumRows> {
+    template <class Make>
+    static kernels::MomentumRows from(Make& make, std::size_t rows, std::size_t dim) {
+        const kernels::RowMatrix<float> weights = make.template output_matrix<float>(rows, dim);
+        return {weights, make.template output<float>(extent(weights))};
+    }
+};
+
+template <>
 struct RowsOf<kernels::AdamSplitRows> {
     template <class Make>
     static kernels::AdamSplitRows from(Make& make, std::size_t rows, std::size_t dim) {
@@ -127,8 +152,37 @@ struct RowsOf<kernels::AdamSplitRows> {
     }
 };
 
+template <>
+struct RowsOf<kernels::AdagradRows> {
+    template <class Make>
+    static kernels::AdagradRows from(Make& make, std::size_t rows, std::size_t dim) {
+        const kernels::RowMatrix<float> weights = make.template output_matrix<float>(rows, dim);
+        return {weights, make.template nonnegative<float>(rows)};
+    }
+};
+
 template <class Bias>
 struct BiasOf;
+
+template <>
+struct BiasOf<kernels::MomentumBias> {
+    template <class Make>
+    static kernels::MomentumBias from(Make& make, std::size_t count) {
+        if (!make.maybe()) return {};
+        float* weights = make.template output<float>(count);
+        return {weights, make.template output<float>(count)};
+    }
+};
+
+template <>
+struct BiasOf<kernels::AdagradBias> {
+    template <class Make>
+    static kernels::AdagradBias from(Make& make, std::size_t count) {
+        if (!make.maybe()) return {};
+        float* weights = make.template output<float>(count);
+        return {weights, make.template nonnegative<float>(count)};
+    }
+};
 
 template <>
 struct BiasOf<kernels::AdamBias> {

@@ -164,6 +164,26 @@ typedef struct slidekit_sgd_step {
     float decay;
 } slidekit_sgd_step;
 
+/** Gradient descent with momentum (Polyak 1964, in the form of Sutskever et al. 2013):
+ * u = momentum u + g; w = w - lr u - decay w; with Nesterov's look-ahead
+ * w = w - lr (g + momentum u) - decay w.
+ */
+typedef struct slidekit_momentum_step {
+    float lr;
+    float momentum;
+    float decay; /* absolute: lr times the weight decay */
+    uint32_t nesterov; /* 0: plain; anything else: with look-ahead */
+} slidekit_momentum_step;
+
+/** Adagrad with one accumulator a row (Naumov et al. 2019, DLRM; FBGEMM's "rowwise Adagrad"):
+ * s = s + mean over the row of g^2; w = w - lr g / (sqrt(s) + epsilon) - decay w.
+ */
+typedef struct slidekit_adagrad_step {
+    float lr;
+    float epsilon;
+    float decay; /* absolute: lr times the weight decay */
+} slidekit_adagrad_step;
+
 /** Weights and moments of a matrix, row by row, all with one stride. */
 typedef struct slidekit_adam_rows {
     slidekit_matrix_f32 weights;
@@ -177,6 +197,30 @@ typedef struct slidekit_adam_bias {
     float* first;
     float* second;
 } slidekit_adam_bias;
+
+/** Weights and their velocities, all with one stride. */
+typedef struct slidekit_momentum_rows {
+    slidekit_matrix_f32 weights;
+    float* velocity; /* u, laid out like weights */
+} slidekit_momentum_rows;
+
+/** Biases and their velocities, one a row; weights may be null: no bias. The bias does not decay. */
+typedef struct slidekit_momentum_bias {
+    float* weights;
+    float* velocity;
+} slidekit_momentum_bias;
+
+/** Weights, and one accumulator a row. */
+typedef struct slidekit_adagrad_rows {
+    slidekit_matrix_f32 weights;
+    float* state; /* s: weights.rows elements, none below 0 */
+} slidekit_adagrad_rows;
+
+/** Biases, each with its accumulator; weights may be null: no bias. The bias does not decay. */
+typedef struct slidekit_adagrad_bias {
+    float* weights;
+    float* state;
+} slidekit_adagrad_bias;
 
 /** An element of a block that passed its column's threshold. */
 typedef struct slidekit_hit {
@@ -611,7 +655,11 @@ SLIDEKIT_C_API slidekit_status slidekit_transpose_f32_fast(
 
 /* --- optimizer ------------------------------------------------------------- */
 
-/** One row. The division and square root are exact (IEEE), not estimates. */
+/** One row. The division and square root are exact (IEEE), not estimates.
+ *
+ * It works element by element: dense Adam, which moves rows without a gradient too, is this over
+ * all rows, or over a whole matrix without padding as one row of rows * dim.
+ */
 SLIDEKIT_C_API slidekit_status slidekit_adam_row_f32(
     float* weights,
     float* first,
@@ -627,7 +675,11 @@ SLIDEKIT_C_API slidekit_status slidekit_adam_row_f32_fast(
     size_t dim,
     const slidekit_adam_step* step);
 
-/** One row. The division and square root are exact (IEEE), not estimates. */
+/** One row. The division and square root are exact (IEEE), not estimates.
+ *
+ * It works element by element: dense Adam, which moves rows without a gradient too, is this over
+ * all rows, or over a whole matrix without padding as one row of rows * dim.
+ */
 SLIDEKIT_C_API slidekit_status slidekit_sgd_row_f32(
     float* weights,
     const float* gradient,
@@ -638,6 +690,42 @@ SLIDEKIT_C_API slidekit_status slidekit_sgd_row_f32_fast(
     const float* gradient,
     size_t dim,
     const slidekit_sgd_step* step);
+
+/** One row. The division and square root are exact (IEEE), not estimates.
+ *
+ * It works element by element: dense Adam, which moves rows without a gradient too, is this over
+ * all rows, or over a whole matrix without padding as one row of rows * dim.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_momentum_row_f32(
+    float* weights,
+    float* velocity,
+    const float* gradient,
+    size_t dim,
+    const slidekit_momentum_step* step);
+SLIDEKIT_C_API slidekit_status slidekit_momentum_row_f32_fast(
+    float* weights,
+    float* velocity,
+    const float* gradient,
+    size_t dim,
+    const slidekit_momentum_step* step);
+
+/** One row with its accumulator, *state.
+ *
+ * Accumulators of the mean: fp32, one a lane. The division and square root are exact (IEEE), one a
+ * row. A row of no elements is left alone, its state too.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_adagrad_row_f32(
+    float* weights,
+    float* state,
+    const float* gradient,
+    size_t dim,
+    const slidekit_adagrad_step* step);
+SLIDEKIT_C_API slidekit_status slidekit_adagrad_row_f32_fast(
+    float* weights,
+    float* state,
+    const float* gradient,
+    size_t dim,
+    const slidekit_adagrad_step* step);
 
 /** Backward pass and update of every group's row, fused. For group g with row id and old weights w:
  *   gradient = sum over members of values[slot] * vectors[vector]       (bias: sum of
@@ -682,6 +770,45 @@ SLIDEKIT_C_API slidekit_status slidekit_sgd_groups_f32_fast(
     slidekit_matrix_f32 rows,
     float* bias,
     const slidekit_sgd_step* step);
+
+/** The same with momentum. Velocities of rows outside the groups do not decay: "lazy" momentum. */
+SLIDEKIT_C_API slidekit_status slidekit_momentum_groups_f32(
+    slidekit_groups_view groups,
+    const float* values,
+    slidekit_const_matrix_f32 vectors,
+    slidekit_matrix_f32 back,
+    slidekit_momentum_rows rows,
+    slidekit_momentum_bias bias,
+    const slidekit_momentum_step* step);
+SLIDEKIT_C_API slidekit_status slidekit_momentum_groups_f32_fast(
+    slidekit_groups_view groups,
+    const float* values,
+    slidekit_const_matrix_f32 vectors,
+    slidekit_matrix_f32 back,
+    slidekit_momentum_rows rows,
+    slidekit_momentum_bias bias,
+    const slidekit_momentum_step* step);
+
+/** The same with row-wise Adagrad: a row's whole gradient, then its accumulator, then its weights.
+ *
+ * Rows of up to 1024 elements gather their gradient once; wider ones twice.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_adagrad_groups_f32(
+    slidekit_groups_view groups,
+    const float* values,
+    slidekit_const_matrix_f32 vectors,
+    slidekit_matrix_f32 back,
+    slidekit_adagrad_rows rows,
+    slidekit_adagrad_bias bias,
+    const slidekit_adagrad_step* step);
+SLIDEKIT_C_API slidekit_status slidekit_adagrad_groups_f32_fast(
+    slidekit_groups_view groups,
+    const float* values,
+    slidekit_const_matrix_f32 vectors,
+    slidekit_matrix_f32 back,
+    slidekit_adagrad_rows rows,
+    slidekit_adagrad_bias bias,
+    const slidekit_adagrad_step* step);
 
 /* --- topk ------------------------------------------------------------------ */
 

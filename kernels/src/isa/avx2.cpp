@@ -1,5 +1,6 @@
 // The AVX2 level: 256 bits and FMA, every x86 server since 2015.
 #include "activation-inl.hpp"
+#include "adagrad-inl.hpp"
 #include "axpy-inl.hpp"
 #include "bf16-inl.hpp"
 #include "convert-inl.hpp"
@@ -12,6 +13,7 @@
 #include "hash-inl.hpp"
 #include "i8-inl.hpp"
 #include "optimizer-bf16-inl.hpp"
+#include "momentum-inl.hpp"
 #include "optimizer-inl.hpp"
 #include "simhash-one-inl.hpp"
 #include "pstable-inl.hpp"

@@ -1,6 +1,7 @@
 // The AVX-512 level: 512 bits and masks, with what Skylake-SP and Zen 4 have in common (F, CD, DQ,
 // BW, VL).
 #include "activation-inl.hpp"
+#include "adagrad-inl.hpp"
 #include "axpy-inl.hpp"
 #include "bf16-inl.hpp"
 #include "convert-inl.hpp"
@@ -13,6 +14,7 @@
 #include "hash-inl.hpp"
 #include "i8-inl.hpp"
 #include "optimizer-bf16-inl.hpp"
+#include "momentum-inl.hpp"
 #include "optimizer-inl.hpp"
 #include "simhash-one-inl.hpp"
 #include "pstable-inl.hpp"

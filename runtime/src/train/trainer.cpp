@@ -27,9 +27,8 @@ nn::UpdateRule rule_of(const TrainConfig& config,
     if (optimizer == nn::Optimizer::sgd)
         return kernels::SgdStep{.lr = static_cast<float>(lr), .decay = decay};
     kernels::AdamStep adam{.decay = decay};
-    const double t = static_cast<double>(step) + 1;
-    adam.lr = static_cast<float>(lr * std::sqrt(1 - std::pow(static_cast<double>(adam.beta2), t)) /
-                                 (1 - std::pow(static_cast<double>(adam.beta1), t)));
+    adam.lr = static_cast<float>(kernels::adam_bias_corrected_lr(
+        lr, static_cast<double>(adam.beta1), static_cast<double>(adam.beta2), step + 1));
     return adam;
 }
 
