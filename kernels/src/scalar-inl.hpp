@@ -134,6 +134,34 @@ inline void scale(float a, float* x, std::size_t count) noexcept {
     for (std::size_t i = 0; i < count; ++i) x[i] *= a;
 }
 
+inline void sigmoid(float* x, std::size_t dim) noexcept {
+    for (std::size_t k = 0; k < dim; ++k) {
+        const float e = __builtin_expf(-__builtin_fabsf(x[k]));
+        x[k] = (x[k] < 0 ? e : 1) / (1 + e);
+    }
+}
+
+inline void sigmoid_gradient(const float* activation, float* gradient, std::size_t dim) noexcept {
+    for (std::size_t k = 0; k < dim; ++k) gradient[k] *= activation[k] * (1 - activation[k]);
+}
+
+inline void tanh(float* x, std::size_t dim) noexcept {
+    for (std::size_t k = 0; k < dim; ++k) x[k] = __builtin_tanhf(x[k]);
+}
+
+inline void tanh_gradient(const float* activation, float* gradient, std::size_t dim) noexcept {
+    for (std::size_t k = 0; k < dim; ++k) gradient[k] *= (1 - activation[k]) * (1 + activation[k]);
+}
+
+inline float softmax(float* x, std::size_t count) noexcept {
+    constexpr float kLowest = -std::numeric_limits<float>::infinity();
+    const float largest = max_value(x, count);
+    const float sum = exp_sum(x, count, largest == kLowest ? 0 : largest);
+    if (sum == 0) return kLowest;
+    scale(1 / sum, x, count);
+    return largest + __builtin_logf(sum);
+}
+
 // A column whose largest logit is -infinity has met nothing yet, or only -infinity: any finite
 // shift gives zeros there, where its maximum would give NaN.
 inline float column_shift(float max) noexcept {

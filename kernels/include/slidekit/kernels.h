@@ -572,6 +572,48 @@ SLIDEKIT_C_API slidekit_status slidekit_relu_gradient_f32_fast(
     float* gradient,
     size_t dim);
 
+/** x[k] = 1 / (1 + e^-x[k]), within 2.5 ulp; below the least normal number it becomes 0. NaN stays. */
+SLIDEKIT_C_API slidekit_status slidekit_sigmoid_f32(float* x, size_t dim);
+SLIDEKIT_C_API slidekit_status slidekit_sigmoid_f32_fast(float* x, size_t dim);
+
+/** gradient[k] *= y (1 - y) with y = activation[k], what sigmoid() gave. */
+SLIDEKIT_C_API slidekit_status slidekit_sigmoid_gradient_f32(
+    const float* activation,
+    float* gradient,
+    size_t dim);
+SLIDEKIT_C_API slidekit_status slidekit_sigmoid_gradient_f32_fast(
+    const float* activation,
+    float* gradient,
+    size_t dim);
+
+/** x[k] = tanh(x[k]), within 2.5 ulp (1.4 but for the scalar level), odd to the last bit. NaN
+ * stays.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_tanh_f32(float* x, size_t dim);
+SLIDEKIT_C_API slidekit_status slidekit_tanh_f32_fast(float* x, size_t dim);
+
+/** gradient[k] *= 1 - y^2 with y = activation[k], what tanh() gave.
+ *
+ * As (1 - y) (1 + y), which does not cancel where y is near 1.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_tanh_gradient_f32(
+    const float* activation,
+    float* gradient,
+    size_t dim);
+SLIDEKIT_C_API slidekit_status slidekit_tanh_gradient_f32_fast(
+    const float* activation,
+    float* gradient,
+    size_t dim);
+
+/** x[i] = e^x[i] / sum of all e^x[i], safely; returns log of that sum (log-sum-exp).
+ *
+ * Of nothing, or where every x[i] is -infinity, the sum is 0: the values become 0 and the result
+ * is -infinity. One NaN or +infinity makes all NaN. Accumulators: fp32, one a lane.
+ * *result: what the function of C++ returns.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_softmax_f32(float* x, size_t count, float* result);
+SLIDEKIT_C_API slidekit_status slidekit_softmax_f32_fast(float* x, size_t count, float* result);
+
 /** The largest of count values; -infinity when count is 0. NaN values are passed over.
  * *result: what the function of C++ returns.
  */

@@ -17,6 +17,7 @@
 #include "optimizer-inl.hpp"
 #include "simhash-one-inl.hpp"
 #include "pstable-inl.hpp"
+#include "sigmoid-inl.hpp"
 #include "table.hpp"
 #include "topk-inl.hpp"
 

@@ -1,5 +1,5 @@
-// ReLU, and the parts of a numerically safe softmax: over one vector, and over the columns of a
-// block.
+// ReLU, sigmoid, tanh and their gradients, and a numerically safe softmax: over one vector, whole
+// and in parts, and over the columns of a block.
 //
 // A block of logits has one row a neuron and one column a sample, columns contiguous, so that the
 // dense softmax never transposes.
@@ -15,6 +15,29 @@ SLIDEKIT_API void relu(float* x, std::size_t dim) noexcept;
 
 /// gradient[k] = activation[k] > 0 ? gradient[k] : 0.
 SLIDEKIT_API void relu_gradient(const float* activation, float* gradient, std::size_t dim) noexcept;
+
+/// x[k] = 1 / (1 + e^-x[k]), within 2.5 ulp; below the least normal number it becomes 0. NaN stays.
+SLIDEKIT_API void sigmoid(float* x, std::size_t dim) noexcept;
+
+/// gradient[k] *= y (1 - y) with y = activation[k], what sigmoid() gave.
+SLIDEKIT_API void sigmoid_gradient(const float* activation,
+                                   float* gradient,
+                                   std::size_t dim) noexcept;
+
+/// x[k] = tanh(x[k]), within 2.5 ulp (1.4 but for the scalar level), odd to the last bit. NaN
+/// stays.
+SLIDEKIT_API void tanh(float* x, std::size_t dim) noexcept;
+
+/// gradient[k] *= 1 - y^2 with y = activation[k], what tanh() gave.
+///
+/// As (1 - y) (1 + y), which does not cancel where y is near 1.
+SLIDEKIT_API void tanh_gradient(const float* activation, float* gradient, std::size_t dim) noexcept;
+
+/// x[i] = e^x[i] / sum of all e^x[i], safely; returns log of that sum (log-sum-exp).
+///
+/// Of nothing, or where every x[i] is -infinity, the sum is 0: the values become 0 and the result
+/// is -infinity. One NaN or +infinity makes all NaN. Accumulators: fp32, one a lane.
+SLIDEKIT_API float softmax(float* x, std::size_t count) noexcept;
 
 /// The largest of count values; -infinity when count is 0. NaN values are passed over.
 SLIDEKIT_API float max_value(const float* x, std::size_t count) noexcept;
