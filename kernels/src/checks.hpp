@@ -14,6 +14,7 @@
 #include <slidekit/kernels/axpy.hpp>
 #include <slidekit/kernels/bf16.hpp>
 #include <slidekit/kernels/convert.hpp>
+#include <slidekit/kernels/dedup.hpp>
 #include <slidekit/kernels/dense.hpp>
 #include <slidekit/kernels/doph.hpp>
 #include <slidekit/kernels/dot.hpp>
@@ -117,6 +118,27 @@ Status elements_below(const T* values, std::size_t count, std::size_t bound, Ord
         if (values[i] >= bound) return Status::out_of_range;
         if (order == Order::ascending && i > 0 && values[i] <= values[i - 1])
             return Status::not_ascending;
+    }
+    return Status::ok;
+}
+
+inline Status buckets_shape(const BucketsView& view) noexcept {
+    if (const Status s = array(view.buckets, view.count); s != Status::ok) return s;
+    std::size_t total = 0;
+    for (std::size_t b = 0; b < view.count; ++b) {
+        if (const Status s = array(view.buckets[b].ids, view.buckets[b].size); s != Status::ok)
+            return s;
+        total = sum(total, view.buckets[b].size);
+    }
+    return relation(total == view.total);
+}
+
+inline Status buckets_content(const BucketsView& view, std::size_t bound) noexcept {
+    for (std::size_t b = 0; b < view.count; ++b) {
+        const Bucket& bucket = view.buckets[b];
+        if (const Status s = elements_below(bucket.ids, bucket.size, bound, Order::any);
+            s != Status::ok)
+            return s;
     }
     return Status::ok;
 }

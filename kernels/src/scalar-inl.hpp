@@ -18,6 +18,7 @@
 
 #include "scalar-hadamard-inl.hpp"
 #include "scalar-fused-inl.hpp"
+#include "scalar-dedup-inl.hpp"
 #include "scalar-hash-inl.hpp"
 #include "scalar-projections-inl.hpp"
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include <slidekit/kernels/bf16.hpp>
+#include <slidekit/kernels/dedup.hpp>
 #include <slidekit/kernels/optimizer.hpp>
 #include <slidekit/kernels/optimizer_bf16.hpp>
 
@@ -160,6 +161,24 @@ struct RowsOf<kernels::AdagradRows> {
         return {weights, make.template nonnegative<float>(rows)};
     }
 };
+
+/// Buckets that cut one list of ids into even parts, some of them empty where there are few ids.
+template <class Make>
+kernels::BucketsView buckets_of(Make& make,
+                                std::size_t count,
+                                std::size_t total,
+                                std::size_t bound) {
+    constexpr std::size_t kMost = std::size_t{1} << 20;
+    if (count == 0) return {};
+    if (count > kMost || total > kMost) return {nullptr, count, total};
+    const auto* ids = make.template below<std::uint32_t>(total, bound, Make::Order::any);
+    auto* buckets = const_cast<kernels::Bucket*>(make.template input<kernels::Bucket>(count));
+    for (std::size_t b = 0; buckets != nullptr && b < count; ++b) {
+        const std::size_t begin = total * b / count;
+        buckets[b] = {ids == nullptr ? nullptr : ids + begin, total * (b + 1) / count - begin};
+    }
+    return {buckets, count, total};
+}
 
 template <class Bias>
 struct BiasOf;

@@ -14,6 +14,7 @@
 #include <slidekit/kernels/axpy.hpp>
 #include <slidekit/kernels/bf16.hpp>
 #include <slidekit/kernels/convert.hpp>
+#include <slidekit/kernels/dedup.hpp>
 #include <slidekit/kernels/dense.hpp>
 #include <slidekit/kernels/doph.hpp>
 #include <slidekit/kernels/dot.hpp>

@@ -229,6 +229,19 @@ typedef struct slidekit_hit {
     float value;
 } slidekit_hit;
 
+/** Ids of one bucket of a hash table. */
+typedef struct slidekit_bucket {
+    const uint32_t* ids;
+    size_t size;
+} slidekit_bucket;
+
+/** The buckets of one query, one a table. */
+typedef struct slidekit_buckets_view {
+    const slidekit_bucket* buckets;
+    size_t count;
+    size_t total; /* the sizes of all buckets added up */
+} slidekit_buckets_view;
+
 /** SimHash (Charikar 2002) with sparse projections of entries {+1, 0, -1}, about dim/3 non-zeros
  * each (Achlioptas 2003; SLIDE section 4.2): code = 1 if the projection is > 0, else 0 (so 0, -0
  * and NaN give 0). Key of a table: its K codes, the first one most significant.
@@ -888,6 +901,130 @@ SLIDEKIT_C_API slidekit_status slidekit_find_above_columns_f32_fast(
     slidekit_const_matrix_f32 block,
     const float* threshold,
     slidekit_hit* hits,
+    size_t* result);
+
+/* --- dedup ----------------------------------------------------------------- */
+
+/** Writes each of the ids once, in order of first appearance, and returns how many there are.
+ *
+ * An id is new if stamps[id] is not `stamp`, and is stamped then. Elements of out from the result
+ * on may be overwritten. Requires: ids below bound. About a nanosecond an id where the stamps are
+ * in cache: nothing branches on what was met.
+ * *result: what the function of C++ returns.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_dedup_ids_u32(
+    const uint32_t* ids,
+    size_t count,
+    uint16_t stamp,
+    uint16_t* stamps,
+    size_t bound,
+    uint32_t* out,
+    size_t* result);
+SLIDEKIT_C_API slidekit_status slidekit_dedup_ids_u32_fast(
+    const uint32_t* ids,
+    size_t count,
+    uint16_t stamp,
+    uint16_t* stamps,
+    size_t bound,
+    uint32_t* out,
+    size_t* result);
+
+/** The same of all buckets in turn, as if they were one list; out has room for buckets.total ids.
+ * *result: what the function of C++ returns.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_dedup_buckets_u32(
+    slidekit_buckets_view buckets,
+    uint16_t stamp,
+    uint16_t* stamps,
+    size_t bound,
+    uint32_t* out,
+    size_t* result);
+SLIDEKIT_C_API slidekit_status slidekit_dedup_buckets_u32_fast(
+    slidekit_buckets_view buckets,
+    uint16_t stamp,
+    uint16_t* stamps,
+    size_t bound,
+    uint32_t* out,
+    size_t* result);
+
+/** As dedup_ids, and counts[i] = how often out[i] was met.
+ *
+ * The stamp of an id met m times becomes base + m: one above base is of this query. Requires: no
+ * stamp above base at first, and base plus the largest count is at most 65535.
+ * *result: what the function of C++ returns.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_count_ids_u32(
+    const uint32_t* ids,
+    size_t count,
+    uint16_t base,
+    uint16_t* stamps,
+    size_t bound,
+    uint32_t* out,
+    uint16_t* counts,
+    size_t* result);
+SLIDEKIT_C_API slidekit_status slidekit_count_ids_u32_fast(
+    const uint32_t* ids,
+    size_t count,
+    uint16_t base,
+    uint16_t* stamps,
+    size_t bound,
+    uint32_t* out,
+    uint16_t* counts,
+    size_t* result);
+
+/** The same of all buckets in turn; out and counts have room for buckets.total elements.
+ * *result: what the function of C++ returns.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_count_buckets_u32(
+    slidekit_buckets_view buckets,
+    uint16_t base,
+    uint16_t* stamps,
+    size_t bound,
+    uint32_t* out,
+    uint16_t* counts,
+    size_t* result);
+SLIDEKIT_C_API slidekit_status slidekit_count_buckets_u32_fast(
+    slidekit_buckets_view buckets,
+    uint16_t base,
+    uint16_t* stamps,
+    size_t bound,
+    uint32_t* out,
+    uint16_t* counts,
+    size_t* result);
+
+/** Writes the positions with counts[i] >= least, ascending, and returns how many: SLIDE's hard
+ * threshold. Nothing is written past them.
+ * *result: what the function of C++ returns.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_select_counted_u16(
+    const uint16_t* counts,
+    size_t count,
+    uint16_t least,
+    uint32_t* positions,
+    size_t* result);
+SLIDEKIT_C_API slidekit_status slidekit_select_counted_u16_fast(
+    const uint16_t* counts,
+    size_t count,
+    uint16_t least,
+    uint32_t* positions,
+    size_t* result);
+
+/** Writes the positions of the k largest counts in ascending order of position; returns min(k,
+ * count). Of equal counts the lower positions are taken: select_top_k for small whole numbers,
+ * with one pass over the counts for each bit of the largest, and two more.
+ * *result: what the function of C++ returns.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_select_top_counts_u16(
+    const uint16_t* counts,
+    size_t count,
+    size_t k,
+    uint32_t* positions,
+    size_t* result);
+SLIDEKIT_C_API slidekit_status slidekit_select_top_counts_u16_fast(
+    const uint16_t* counts,
+    size_t count,
+    size_t k,
+    uint32_t* positions,
     size_t* result);
 
 /* --- convert --------------------------------------------------------------- */

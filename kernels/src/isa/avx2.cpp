@@ -4,6 +4,7 @@
 #include "axpy-inl.hpp"
 #include "bf16-inl.hpp"
 #include "convert-inl.hpp"
+#include "dedup-inl.hpp"
 #include "dense-inl.hpp"
 #include "dot-bf16-inl.hpp"
 #include "doph-inl.hpp"
