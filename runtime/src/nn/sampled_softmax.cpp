@@ -197,7 +197,6 @@ std::span<const std::uint32_t> SampledSoftmax::best_of(std::span<const std::uint
     // Apart: a rebuild lends itself the scores as scratch and leaves them longer than the dots.
     if (scratch.scores.size() < ids.size()) scratch.scores.resize(ids.size());
     if (scratch.dots.size() < ids.size()) scratch.dots.resize(ids.size());
-    const float* scores = scratch.scores.data();
     const float* bias = parameters_.bias().data();
     switch (config_.rank) {
         case Rank::dot:
@@ -213,10 +212,16 @@ std::span<const std::uint32_t> SampledSoftmax::best_of(std::span<const std::uint
                 hidden, parameters_.weights(), ids.data(), ids.size(), scratch.scores.data());
             for (std::size_t i = 0; i < ids.size(); ++i) scratch.scores[i] += bias[ids[i]];
             break;
-        case Rank::count: scores = scratch.candidates.counts().data(); break;
+        case Rank::count: break;  // nothing to compute
     }
-    scratch.best.resize(config_.mix.lsh);
-    kernels::select_top_k(scores, ids.size(), scratch.best.size(), scratch.best.data());
+    std::vector<std::uint32_t>& chosen = scratch.best;
+    chosen.resize(config_.mix.lsh);
+    if (config_.rank == Rank::count) {
+        const std::uint16_t* counts = scratch.candidates.counts().data();
+        chosen.resize(kernels::select_top_counts(counts, ids.size(), chosen.size(), chosen.data()));
+    } else {
+        kernels::select_top_k(scratch.scores.data(), ids.size(), chosen.size(), chosen.data());
+    }
     for (std::uint32_t& best : scratch.best) best = ids[best];  // positions to ids
     return scratch.best;
 }

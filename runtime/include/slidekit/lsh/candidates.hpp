@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include <slidekit/kernels/dedup.hpp>
 #include <slidekit/kernels/export.hpp>
 #include <slidekit/lsh/tables.hpp>
 
@@ -51,7 +52,7 @@ public:
                                            std::span<const std::uint32_t> keys);
 
     /// In how many tables each of the collected ids was met. Requires: counting on.
-    [[nodiscard]] std::span<const float> counts() const noexcept {
+    [[nodiscard]] std::span<const std::uint16_t> counts() const noexcept {
         return {counts_.data(), found_};
     }
 
@@ -61,16 +62,14 @@ public:
 private:
     void begin_epoch(std::uint32_t most);
     std::size_t find_buckets(const Tables& tables, std::span<const std::uint32_t> keys);
-    std::size_t walk() noexcept;
-    std::size_t walk_counting();
 
     Counting counting_;
     std::uint32_t base_ = 0;  // stamps above it are of this query...
     std::uint32_t last_ = 0;  // ...and go up to here
     std::vector<std::uint16_t> stamps_;
-    std::vector<std::span<const std::uint32_t>> buckets_;  // of this query
-    std::vector<std::uint32_t> ids_;                       // the first found_ are this query's
-    std::vector<float> counts_;
+    std::vector<kernels::Bucket> buckets_;  // of this query
+    std::vector<std::uint32_t> ids_;        // the first found_ are this query's
+    std::vector<std::uint16_t> counts_;
     std::size_t found_ = 0;
 };
 
