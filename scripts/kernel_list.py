@@ -441,7 +441,6 @@ def check_statements(kernel):
                 order = "Order::ascending" if item.ascending else "Order::any"
                 bound = checked(item.bounds[0]) if item.bounds else "kTooLarge"
                 contents.append(f"elements_below({p.name}.ids, {p.name}.nnz, {bound}, {order})")
-                contents.append(f"elements_below({p.name}.ids, {p.name}.nnz, {checked(item.bounds[0])}, {order})")
         elif p.value_type == "BucketsView":
             arrays.append(f"buckets_shape({p.name})")
             contents.append(f"buckets_content({p.name}, {checked(item.bounds[0])})")
@@ -571,7 +570,6 @@ def argument_lines(kernel):
             # Of ids without a bound, enough have to meet those of other vectors.
             bound = value(item.bounds[0]) if item.bounds else "4 * (" + " + ".join(sizes.values()) + ")"
             return f"make.sparse({value(p.name + '.nnz')}, {bound}, {order(item)})"
-            return f"make.sparse({value(p.name + '.nnz')}, {value(item.bounds[0])}, {order(item)})"
         if p.value_type == "BucketsView":
             return (f"test::buckets_of(make, {value(p.name + '.count')}, {value(p.name + '.total')}, "
                     f"{value(item.bounds[0])})")
@@ -632,7 +630,8 @@ def c_call_lines(kernel):
 
 def product_calls(_, kernels, __):
     out = [f"// {GENERATED}: each kernel's arguments from a maker of arguments, its work and shapes.",
-           "#pragma once", "", '#include "argument_structs.hpp"', '#include "kernel_entries.hpp"', "", "namespace slidekit::kernels::calls {", ""]
+           "#pragma once", "", '#include "argument_structs.hpp"', '#include "kernel_entries.hpp"', "",
+           "namespace slidekit::kernels::calls {", ""]
     for kernel in kernels:
         n = len(kernel.sizes)
         ranges = [kernel.ranges.get(size, (0, None)) for size in kernel.sizes]

@@ -41,6 +41,10 @@ template <>
 struct FunctionsOf<kernels::HadamardPlan> {
     static HadamardFunctions draw(Draw& draw, std::size_t dim, std::size_t k, std::size_t l) {
         return {u32(dim), u32(k), u32(l), draw.bits()};
+    }
+};
+
+template <>
 struct FunctionsOf<kernels::DophPlan> {
     static DophFunctions draw(Draw& draw, std::size_t k, std::size_t l, std::size_t top) {
         return {u32(k), u32(l), u32(1 + draw.below(32)), u32(top), u32(draw.bits())};
@@ -55,6 +59,10 @@ struct FunctionsOf<kernels::ProjectionPlan> {
     };
     static Projections draw(Draw& draw, std::size_t dim, std::size_t k, std::size_t l) {
         return {FunctionsOf<kernels::SimHashPlan>::draw(draw, dim, k, l)};
+    }
+};
+
+template <>
 struct FunctionsOf<kernels::PStablePlan> {
     static PStableFunctions draw(Draw& draw, std::size_t dim, std::size_t k, std::size_t l) {
         const Stable law = draw.below(2) == 0 ? Stable::normal : Stable::cauchy;
