@@ -25,6 +25,7 @@
 #include <slidekit/kernels/projections.hpp>
 #include <slidekit/kernels/optimizer_bf16.hpp>
 #include <slidekit/kernels/pstable.hpp>
+#include <slidekit/kernels/sparse_dwta.hpp>
 #include <slidekit/kernels/topk.hpp>
 #include <slidekit/kernels/views.hpp>
 
@@ -249,6 +250,14 @@ inline Status plan_is_valid(const HadamardPlan& plan, Depth /*depth*/) noexcept 
         return Status::invalid_size;
     const std::size_t rounds = hadamard_rounds(plan.dim, product(plan.k, plan.l));
     return array(plan.signs, product(rounds, plan.padded));
+}
+
+inline Status plan_is_valid(const SparseDwtaPlan& plan, Depth /*depth*/) noexcept {
+    // 8 * bin + position is a number of 32 bits; places from 8 * k * l on are nowhere.
+    if (plan.dim == 0 || plan.dim > SparseDwtaPlan::kMaxDim || plan.k == 0 || plan.l == 0 ||
+        plan.shift > 3 || product(plan.k, plan.l) > (std::size_t{1} << 29) - 1)
+        return Status::invalid_size;
+    return array(plan.places, product(plan.dim, plan.permutations));
 }
 
 inline Status plan_is_valid(const DwtaPlan& plan, Depth depth) noexcept {

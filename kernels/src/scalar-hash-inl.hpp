@@ -5,7 +5,6 @@
 // go to what comes first, and NaN has a place of its own below -infinity.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -13,6 +12,8 @@
 #include <slidekit/kernels/convert.hpp>
 #include <slidekit/kernels/hash.hpp>
 #include <slidekit/kernels/topk.hpp>
+
+#include "order-image-inl.hpp"
 
 namespace slidekit::kernels::detail {
 namespace {
@@ -96,14 +97,6 @@ inline void hash_dwta_rows(const DwtaPlan& plan,
                 dwta_key(plan, {rows.row(r), centre}, t);
         }
     }
-}
-
-// A number whose unsigned order is the order of scores: NaN lowest, -0 the same as 0.
-inline std::uint32_t order_image(float x) noexcept {
-    if (x != x) return 0;
-    if (x == 0) return 0x80000000U;
-    const std::uint32_t bits = std::bit_cast<std::uint32_t>(x);
-    return bits >> 31 != 0 ? ~bits : bits | 0x80000000U;
 }
 
 inline std::size_t select_top_k(const float* scores,

@@ -21,6 +21,7 @@
 #include "scalar-dedup-inl.hpp"
 #include "scalar-hash-inl.hpp"
 #include "scalar-projections-inl.hpp"
+#include "scalar-sparse-dwta-inl.hpp"
 
 namespace slidekit::kernels::detail {
 namespace {

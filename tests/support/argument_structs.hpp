@@ -70,6 +70,14 @@ struct FunctionsOf<kernels::PStablePlan> {
     }
 };
 
+template <>
+struct FunctionsOf<kernels::SparseDwtaPlan> {
+    static SparseDwtaFunctions draw(Draw& draw, std::size_t dim, std::size_t k, std::size_t l) {
+        const std::uint32_t shift = draw.below(2) == 0 ? 2 : 3;
+        return {u32(dim), u32(k), u32(l), shift, draw.bits()};
+    }
+};
+
 /// Usual values of a struct of options.
 template <class Options>
 struct OptionsOf;

@@ -16,6 +16,7 @@
 #include <slidekit/kernels/hadamard.hpp>
 #include <slidekit/kernels/hash.hpp>
 #include <slidekit/kernels/projections.hpp>
+#include <slidekit/kernels/sparse_dwta.hpp>
 
 namespace slidekit::test {
 
@@ -50,9 +51,10 @@ public:
     }
 
     /// The first `n` of a random order of 0..size-1.
-    std::vector<std::uint16_t> order(std::size_t size, std::size_t n) {
-        std::vector<std::uint16_t> all(size);
-        std::iota(all.begin(), all.end(), std::uint16_t{0});
+    template <class T = std::uint16_t>
+    std::vector<T> order(std::size_t size, std::size_t n) {
+        std::vector<T> all(size);
+        std::iota(all.begin(), all.end(), T{0});
         for (std::size_t i = 0; i < n; ++i) std::swap(all[i], all[i + below(size - i)]);
         all.resize(n);
         return all;
@@ -127,24 +129,35 @@ private:
     std::vector<std::uint32_t> signs_;
 };
 
-class DwtaFunctions {
+/// What DWTA and WTA have in common: bins of 8 coordinates, one a code.
+class BinFunctions {
 public:
-    DwtaFunctions(std::uint32_t dim,
-                  std::uint32_t k,
-                  std::uint32_t l,
-                  std::uint32_t shift,
-                  std::uint64_t seed)
-        : plan_{.dim = dim, .k = k, .l = l, .shift = shift, .bins = (k * l + 15) / 16 * 16} {
-        constexpr std::size_t kBin = kernels::DwtaPlan::kBinSize;
-        Draw draw(seed);
-        // Permutations laid end to end, cut into bins.
-        while (order_.size() < kBin * k * l) {
-            const std::vector<std::uint16_t> one = draw.order(dim, dim);
-            order_.insert(order_.end(), one.begin(), one.end());
-        }
+    [[nodiscard]] kernels::DwtaPlan plan() const {
+        kernels::DwtaPlan plan = plan_;
+        plan.coordinates = coordinates_.data();
+        plan.positions = positions_.data();
+        return plan;
+    }
+
+    /// The coordinates bin after bin, each bin by position: what the textbook loops over.
+    [[nodiscard]] const std::vector<std::uint16_t>& order() const { return order_; }
+
+protected:
+    static constexpr std::size_t kBin = kernels::DwtaPlan::kBinSize;
+
+    BinFunctions(std::uint32_t dim, std::uint32_t k, std::uint32_t l, std::uint32_t shift)
+        : plan_{.dim = dim, .k = k, .l = l, .shift = shift, .bins = (k * l + 15) / 16 * 16} {}
+
+    [[nodiscard]] std::size_t codes() const { return std::size_t{plan_.k} * plan_.l; }
+
+    void append(const std::vector<std::uint16_t>& coordinates) {
+        order_.insert(order_.end(), coordinates.begin(), coordinates.end());
+    }
+
+    void lay_out() {
         coordinates_.assign(kBin * plan_.bins, 0xffff);
         positions_.assign(kBin * plan_.bins, 0xff);
-        for (std::size_t bin = 0; bin < std::size_t{k} * l; ++bin) {
+        for (std::size_t bin = 0; bin < codes(); ++bin) {
             const std::uint16_t* candidates = order_.data() + bin * kBin;
             std::vector<std::uint8_t> ascending(kBin);
             std::iota(ascending.begin(), ascending.end(), std::uint8_t{0});
@@ -159,21 +172,74 @@ public:
         }
     }
 
-    [[nodiscard]] kernels::DwtaPlan plan() const {
-        kernels::DwtaPlan plan = plan_;
-        plan.coordinates = coordinates_.data();
-        plan.positions = positions_.data();
-        return plan;
-    }
-
-    /// The coordinates bin after bin, each bin by position: what the textbook loops over.
-    [[nodiscard]] const std::vector<std::uint16_t>& order() const { return order_; }
+    [[nodiscard]] std::size_t drawn() const { return order_.size(); }
 
 private:
     kernels::DwtaPlan plan_;
     std::vector<std::uint16_t> order_;
     std::vector<std::uint16_t> coordinates_;
     std::vector<std::uint8_t> positions_;
+};
+
+/// DWTA: permutations laid end to end, cut into bins.
+class DwtaFunctions : public BinFunctions {
+public:
+    DwtaFunctions(std::uint32_t dim,
+                  std::uint32_t k,
+                  std::uint32_t l,
+                  std::uint32_t shift,
+                  std::uint64_t seed)
+        : BinFunctions(dim, k, l, shift) {
+        Draw draw(seed);
+        while (drawn() < kBin * codes()) append(draw.order(dim, dim));
+        lay_out();
+    }
+};
+
+/// WTA (Yagnik, Strelow, Ross and Lin 2011): a code has a permutation of its own, and sees the
+/// first 8 coordinates of it. Needs dim >= 8.
+class WtaFunctions : public BinFunctions {
+public:
+    WtaFunctions(std::uint32_t dim,
+                 std::uint32_t k,
+                 std::uint32_t l,
+                 std::uint32_t shift,
+                 std::uint64_t seed)
+        : BinFunctions(dim, k, l, shift) {
+        Draw draw(seed);
+        for (std::size_t code = 0; code < codes(); ++code) append(draw.order(dim, kBin));
+        lay_out();
+    }
+};
+
+/// The functions of DwtaFunctions, for sparse vectors.
+class SparseDwtaFunctions {
+public:
+    SparseDwtaFunctions(std::uint32_t dim,
+                        std::uint32_t k,
+                        std::uint32_t l,
+                        std::uint32_t shift,
+                        std::uint64_t seed)
+        : plan_{.dim = dim, .k = k, .l = l, .shift = shift} {
+        Draw draw(seed);
+        plan_.permutations = (8 * k * l + dim - 1) / dim;
+        places_.resize(std::size_t{dim} * plan_.permutations);
+        for (std::uint32_t p = 0; p < plan_.permutations; ++p) {
+            const std::vector<std::uint32_t> order = draw.order<std::uint32_t>(dim, dim);
+            for (std::uint32_t i = 0; i < dim; ++i)
+                places_[std::size_t{order[i]} * plan_.permutations + p] = p * dim + i;
+        }
+    }
+
+    [[nodiscard]] kernels::SparseDwtaPlan plan() const {
+        kernels::SparseDwtaPlan plan = plan_;
+        plan.places = places_.data();
+        return plan;
+    }
+
+private:
+    kernels::SparseDwtaPlan plan_;
+    std::vector<std::uint32_t> places_;
 };
 
 /// `rows` vectors of one width, one after the other, `stride` apart.

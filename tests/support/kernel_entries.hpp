@@ -25,6 +25,7 @@
 #include <slidekit/kernels/projections.hpp>
 #include <slidekit/kernels/optimizer_bf16.hpp>
 #include <slidekit/kernels/pstable.hpp>
+#include <slidekit/kernels/sparse_dwta.hpp>
 #include <slidekit/kernels/topk.hpp>
 
 namespace slidekit::kernels::calls {

@@ -275,6 +275,10 @@ typedef struct slidekit_key_layout {
  * largest value; of equal values (ReLU zeros!) that of the lowest coordinate wins; NaN loses to
  * all. Key of a table: sum over its codes of code << (shift * (K - 1 - j)); shift 3 concatenates,
  * shift 2 is the overlapping packing of the released SLIDE.
+ *
+ * DWTA cuts permutations into bins: ceil(8 K L / dim) of them serve all codes. A plan whose bins
+ * are the first 8 coordinates of a permutation each makes the same kernels compute WTA (Yagnik,
+ * Strelow, Ross and Lin 2011, with a window of 8).
  */
 typedef struct slidekit_dwta_plan {
     uint32_t dim;
@@ -389,6 +393,27 @@ typedef struct slidekit_pstable_plan {
     const float* projections;
     const float* offsets;
 } slidekit_pstable_plan;
+
+/** DWTA (Chen and Shrivastava 2018) of sparse vectors: code = position within its bin of the
+ * largest value listed there. Ties, NaN and keys as in DwtaPlan; a value that is listed counts,
+ * whatever it is, zero included. Ids may come in any order; of an id's repeats the largest value
+ * counts. So a vector with all its coordinates listed has the keys that hash_dwta gives it under
+ * the same functions.
+ *
+ * A bin without a listed coordinate (densification, section 3 of the paper) takes the code of the
+ * first bin that has one among dwta_probe(bin, a, k * l), a = 0 .. kProbes - 1, and, if none of
+ * these has, among bin + 1, bin + 2, .. around. Without any coordinate all codes are 0.
+ */
+typedef struct slidekit_sparse_dwta_plan {
+    uint32_t dim;
+    uint32_t k; /* codes a table */
+    uint32_t l; /* tables */
+    uint32_t shift;
+    uint32_t permutations;
+    /* places[c * permutations + p]: where permutation p puts coordinate c, as 8 * bin + position; */
+    /* from 8 * k * l on: nowhere. Several coordinates may share a place. */
+    const uint32_t* places;
+} slidekit_sparse_dwta_plan;
 
 /* --- dot ------------------------------------------------------------------- */
 
@@ -1602,6 +1627,22 @@ SLIDEKIT_C_API slidekit_status slidekit_hash_pstable_rows_f32_fast(
     uint32_t* keys,
     slidekit_key_layout layout,
     float* scratch);
+
+/* --- sparse_dwta ----------------------------------------------------------- */
+
+/** Keys of one sparse vector, by its listed coordinates alone: keys[t], t < plan.l. scratch: a
+ * number a bin, plan.k * plan.l. Requires: ids below plan.dim.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_hash_dwta_sparse_f32(
+    const slidekit_sparse_dwta_plan* plan,
+    slidekit_sparse_view input,
+    uint32_t* keys,
+    uint64_t* scratch);
+SLIDEKIT_C_API slidekit_status slidekit_hash_dwta_sparse_f32_fast(
+    const slidekit_sparse_dwta_plan* plan,
+    slidekit_sparse_view input,
+    uint32_t* keys,
+    uint64_t* scratch);
 
 #ifdef __cplusplus
 }

@@ -19,6 +19,7 @@
 #include "simhash-one-inl.hpp"
 #include "pstable-inl.hpp"
 #include "sigmoid-inl.hpp"
+#include "sparse-dwta-inl.hpp"
 #include "table.hpp"
 #include "topk-inl.hpp"
 

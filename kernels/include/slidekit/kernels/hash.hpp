@@ -49,6 +49,10 @@ struct SimHashPlan {
 /// largest value; of equal values (ReLU zeros!) that of the lowest coordinate wins; NaN loses to
 /// all. Key of a table: sum over its codes of code << (shift * (K - 1 - j)); shift 3 concatenates,
 /// shift 2 is the overlapping packing of the released SLIDE.
+///
+/// DWTA cuts permutations into bins: ceil(8 K L / dim) of them serve all codes. A plan whose bins
+/// are the first 8 coordinates of a permutation each makes the same kernels compute WTA (Yagnik,
+/// Strelow, Ross and Lin 2011, with a window of 8).
 struct DwtaPlan {
     static constexpr std::uint32_t kBinSize = 8;
     std::uint32_t dim = 0;
