@@ -10,6 +10,7 @@
 
 #include <slidekit/kernels/hash.hpp>
 
+#include "dwta-quantum-inl.hpp"
 #include "lanes-inl.hpp"
 
 namespace slidekit::kernels::detail {
@@ -193,7 +194,16 @@ void hash_dwta<xsimd::avx512bw>(const DwtaPlan& plan,
                                 const float* x,
                                 std::uint32_t* keys) noexcept {
     if (plan.dim <= 128) {
-        key_by_codes(plan.k, plan.l, plan.shift, keys, PermutedCodes(plan, x));
+        const QuantisedCodes quantised(plan, x);
+        key_by_codes(plan.k,
+                     plan.l,
+                     plan.shift,
+                     keys,
+                     [&](std::size_t bin, std::size_t count, std::uint8_t* codes) {
+                         if (quantised.quantiser.usable && quantised.find(bin, count, codes))
+                             return;
+                         PermutedCodes(plan, x)(bin, count, codes);
+                     });
     } else {
         key_by_codes(plan.k, plan.l, plan.shift, keys, GatheredCodes<xsimd::avx512bw>{plan, x});
     }

@@ -1,0 +1,171 @@
+// Values as whole numbers of 16 bits, for the DWTA forms that compare twice as many at once.
+//
+// A scale of the vector's own makes x a quantum ceil(x * s + b), by a product that is rounded once:
+// monotone, so that a larger quantum is a larger value, and only equal quanta leave a winner open.
+// Of 65,535 quanta eight values seldom share the largest (one bin in some thousands), and such a
+// bin is decided again by the values themselves. ReLU zeros have quantum 0 to themselves: a bin of
+// nothing else is no open one, the first of its coordinates wins.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <slidekit/kernels/hash.hpp>
+
+#include "lanes-inl.hpp"
+
+namespace slidekit::kernels::detail {
+namespace {
+
+struct Quantiser {
+    float scale = 0;
+    float offset = 0;
+    bool usable = false;
+    bool zeros_alone = false;  // quantum 0 is the value 0
+
+    // Of values whose largest magnitude has the bits `magnitude`. Not of infinities and NaN, whose
+    // bits are larger, nor of scales that could leave the normal numbers.
+    Quantiser(std::uint32_t magnitude, bool any_negative) noexcept {
+        constexpr std::uint32_t kLeast = 0x0d800000;  // 2^-100
+        constexpr std::uint32_t kMost = 0x71800000;   // 2^100
+        if (magnitude < kLeast || magnitude > kMost) return;
+        usable = true;
+        const float largest = __builtin_bit_cast(float, magnitude);
+        scale = (any_negative ? 32767.0F : 65534.0F) / largest;
+        offset = any_negative ? 32767.0F : 0.0F;
+        // From a scale of 1 on no product with a value above 0 vanishes.
+        zeros_alone = !any_negative && scale >= 1;
+    }
+};
+
+// The code of a bin by the values, which are numbers.
+inline std::uint8_t code_of_bin(const DwtaPlan& plan, const float* x, std::size_t bin) noexcept {
+    float best = x[plan.coordinates[bin]];
+    std::uint8_t code = plan.positions[bin];
+    for (std::size_t c = 1; c < DwtaPlan::kBinSize; ++c) {
+        const float value = x[plan.coordinates[c * plan.bins + bin]];
+        if (!(value > best)) continue;
+        best = value;
+        code = plan.positions[c * plan.bins + bin];
+    }
+    return code;
+}
+
+#ifdef __AVX512BW__
+// What each of eight candidates adds to a bin whose best it equals: a single one is told from
+// several, and which it is.
+inline constexpr int kTally = 16;
+
+inline __m512i quanta(Quantiser q, __m512 a, __m512 b) noexcept {
+    const __m512 scale = _mm512_set1_ps(q.scale);
+    const __m512 offset = _mm512_set1_ps(q.offset);
+    constexpr int kUp = _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC;
+    const __m512i low = _mm512_cvt_roundps_epi32(_mm512_fmadd_ps(a, scale, offset), kUp);
+    const __m512i high = _mm512_cvt_roundps_epi32(_mm512_fmadd_ps(b, scale, offset), kUp);
+    // Packed in parts of 128 bits, which go back into order.
+    return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7),
+                                    _mm512_packus_epi32(low, high));
+}
+
+// Codes of n bins from `bin` on, of a vector of up to 128 coordinates whose quanta stay in four
+// registers: a permute looks up 32 bins at a time, where whole values would take two tables and
+// three comparisons.
+struct QuantisedCodes {
+    const DwtaPlan& plan;
+    const float* x;
+    Quantiser quantiser;
+    __m512i words[4];
+
+    QuantisedCodes(const DwtaPlan& dwta_plan, const float* vector) noexcept
+        : plan(dwta_plan), x(vector), quantiser(0, false) {
+        __m512 values[8];
+        __m512i magnitude = _mm512_setzero_si512();
+        __m512i sign = _mm512_setzero_si512();
+        for (std::size_t i = 0; i < 8; ++i) {
+            const std::size_t left = plan.dim > 16 * i ? plan.dim - 16 * i : 0;
+            values[i] = Lanes<xsimd::avx512bw>::load_first(x + (left > 0 ? 16 * i : 0),
+                                                           left < 16 ? left : 16);
+            const __m512i bits = _mm512_castps_si512(values[i]);
+            sign = _mm512_or_si512(sign, bits);
+            magnitude =
+                _mm512_max_epu32(magnitude, _mm512_and_si512(bits, _mm512_set1_epi32(0x7fffffff)));
+        }
+        quantiser = Quantiser(_mm512_reduce_max_epu32(magnitude), _mm512_movepi32_mask(sign) != 0);
+        for (std::size_t i = 0; i < 4; ++i)
+            words[i] = quanta(quantiser, values[2 * i], values[2 * i + 1]);
+    }
+
+    // Leaves too many bins open where many values are equal: then false, and the codes are not to
+    // be used.
+    [[nodiscard]] bool find(std::size_t bin, std::size_t n, std::uint8_t* codes) const noexcept {
+        constexpr std::size_t kMostOpen = 24;
+        std::uint16_t open[kMostOpen + 32];
+        std::size_t count = 0;
+        for (std::size_t i = 0; i < n; i += 32) {
+            const __mmask32 inside = n - i < 32 ? (std::uint32_t{1} << (n - i)) - 1 : 0xffffffffU;
+            std::uint32_t left = find_32(bin + i, codes + i) & inside;
+            for (; left != 0; left &= left - 1) {
+                open[count++] =
+                    static_cast<std::uint16_t>(i + static_cast<std::size_t>(__builtin_ctz(left)));
+            }
+            if (count > kMostOpen) return false;
+        }
+        for (std::size_t i = 0; i < count; ++i)
+            codes[open[i]] = code_of_bin(plan, x, bin + open[i]);
+        return true;
+    }
+
+private:
+    // Returns which bins are open.
+    [[gnu::always_inline]] __mmask32 find_32(std::size_t bin, std::uint8_t* codes) const noexcept {
+        constexpr std::size_t kCandidates = DwtaPlan::kBinSize;
+        // The padding of the plan ends with a half step.
+        const __mmask32 there = plan.bins - bin < 32 ? 0xffffU : 0xffffffffU;
+        __m512i value[kCandidates];
+        __m512i best = _mm512_setzero_si512();
+        for (std::size_t c = 0; c < kCandidates; ++c) {
+            const __m512i index =
+                _mm512_maskz_loadu_epi16(there, plan.coordinates + c * plan.bins + bin);
+            const __mmask32 from_64 = _mm512_test_epi16_mask(index, _mm512_set1_epi16(64));
+            const __m512i low = _mm512_permutex2var_epi16(words[0], index, words[1]);
+            const __m512i high = _mm512_permutex2var_epi16(words[2], index, words[3]);
+            value[c] = _mm512_mask_mov_epi16(low, from_64, high);
+            best = _mm512_max_epu16(best, value[c]);
+        }
+        __m512i tally = _mm512_setzero_si512();
+        for (std::size_t c = 0; c < kCandidates; ++c) {
+            const __mmask32 equal = _mm512_cmpeq_epi16_mask(value[c], best);
+            tally = _mm512_mask_add_epi16(
+                tally, equal, tally, _mm512_set1_epi16(static_cast<short>(kTally + c)));
+        }
+        __mmask32 open = _mm512_cmpgt_epi16_mask(tally, _mm512_set1_epi16(2 * kTally - 1));
+        if (quantiser.zeros_alone) {
+            const __mmask32 zeros = _mm512_testn_epi16_mask(best, best);
+            tally = _mm512_mask_mov_epi16(tally, zeros, _mm512_setzero_si512());
+            open &= ~zeros;
+        }
+        store_codes(bin, there, _mm512_cvtepi16_epi8(tally), codes);
+        return open;
+    }
+
+    // The position of candidate number & 7 of each bin: three rounds of choices by its bits.
+    [[gnu::always_inline]] void store_codes(std::size_t bin,
+                                            __mmask32 there,
+                                            __m256i number,
+                                            std::uint8_t* codes) const noexcept {
+        __m256i p[8];
+        for (std::size_t c = 0; c < 8; ++c)
+            p[c] = _mm256_maskz_loadu_epi8(there, plan.positions + c * plan.bins + bin);
+        for (std::size_t half = 1, bit = 1; half < 8; half *= 2, bit *= 2) {
+            const __mmask32 odd =
+                _mm256_test_epi8_mask(number, _mm256_set1_epi8(static_cast<char>(bit)));
+            for (std::size_t c = 0; c < 8; c += 2 * half)
+                p[c] = _mm256_mask_mov_epi8(p[c], odd, p[c + half]);
+        }
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes), p[0]);
+    }
+};
+#endif
+
+}  // namespace
+}  // namespace slidekit::kernels::detail
