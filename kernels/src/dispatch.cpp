@@ -13,13 +13,25 @@ namespace {
 
 using detail::KernelTable;
 
+#ifdef SLIDEKIT_HAVE_AVX512
+// With the forms of this very processor.
+const KernelTable* avx512_table_here() noexcept {
+    static const KernelTable table = [] {
+        KernelTable all = *detail::avx512_table();
+        if (__builtin_cpu_supports("avx512vbmi")) detail::use_avx512vbmi(all);
+        return all;
+    }();
+    return &table;
+}
+#endif
+
 const KernelTable* table_of(Isa isa) noexcept {
     switch (isa) {
 #ifdef SLIDEKIT_HAVE_AVX2
         case Isa::avx2: return detail::avx2_table();
 #endif
 #ifdef SLIDEKIT_HAVE_AVX512
-        case Isa::avx512: return detail::avx512_table();
+        case Isa::avx512: return avx512_table_here();
 #endif
 #ifdef SLIDEKIT_HAVE_AVX512BF16
         case Isa::avx512bf16: return detail::avx512bf16_table();

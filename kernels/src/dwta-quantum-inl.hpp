@@ -98,15 +98,26 @@ struct QuantisedCodes {
     // Leaves too many bins open where many values are equal: then false, and the codes are not to
     // be used.
     [[nodiscard]] bool find(std::size_t bin, std::size_t n, std::uint8_t* codes) const noexcept {
+        return find_by<32>(bin, n, codes, [this](std::size_t at, std::uint8_t* out) {
+            return std::uint64_t{find_32(at, out)};
+        });
+    }
+
+protected:
+    template <std::size_t kStep, class Find>
+    [[gnu::always_inline]] bool find_by(std::size_t bin,
+                                        std::size_t n,
+                                        std::uint8_t* codes,
+                                        Find find_step) const noexcept {
         constexpr std::size_t kMostOpen = 24;
-        std::uint16_t open[kMostOpen + 32];
+        std::uint16_t open[kMostOpen + kStep];
         std::size_t count = 0;
-        for (std::size_t i = 0; i < n; i += 32) {
-            const __mmask32 inside = n - i < 32 ? (std::uint32_t{1} << (n - i)) - 1 : 0xffffffffU;
-            std::uint32_t left = find_32(bin + i, codes + i) & inside;
+        for (std::size_t i = 0; i < n; i += kStep) {
+            std::uint64_t left = find_step(bin + i, codes + i);
+            if (n - i < kStep) left &= (std::uint64_t{1} << (n - i)) - 1;
             for (; left != 0; left &= left - 1) {
                 open[count++] =
-                    static_cast<std::uint16_t>(i + static_cast<std::size_t>(__builtin_ctz(left)));
+                    static_cast<std::uint16_t>(i + static_cast<std::size_t>(__builtin_ctzll(left)));
             }
             if (count > kMostOpen) return false;
         }
@@ -119,8 +130,7 @@ private:
     // Returns which bins are open.
     [[gnu::always_inline]] __mmask32 find_32(std::size_t bin, std::uint8_t* codes) const noexcept {
         constexpr std::size_t kCandidates = DwtaPlan::kBinSize;
-        // The padding of the plan ends with a half step.
-        const __mmask32 there = plan.bins - bin < 32 ? 0xffffU : 0xffffffffU;
+        const __mmask32 there = in_plan(bin);
         __m512i value[kCandidates];
         __m512i best = _mm512_setzero_si512();
         for (std::size_t c = 0; c < kCandidates; ++c) {
@@ -132,6 +142,23 @@ private:
             value[c] = _mm512_mask_mov_epi16(low, from_64, high);
             best = _mm512_max_epu16(best, value[c]);
         }
+        return settle(value, best, bin, codes);
+    }
+
+protected:
+    // Of up to 32 bins from `bin` on, those that the plan has room for.
+    [[nodiscard]] __mmask32 in_plan(std::size_t bin) const noexcept {
+        const std::size_t left = plan.bins > bin ? plan.bins - bin : 0;
+        return left < 32 ? (std::uint32_t{1} << left) - 1 : 0xffffffffU;
+    }
+
+    // The codes of 32 bins from the quanta of their candidates, of which `best` are the largest.
+    // Returns which bins are open.
+    [[gnu::always_inline]] __mmask32 settle(const __m512i (&value)[DwtaPlan::kBinSize],
+                                            __m512i best,
+                                            std::size_t bin,
+                                            std::uint8_t* codes) const noexcept {
+        constexpr std::size_t kCandidates = DwtaPlan::kBinSize;
         __m512i tally = _mm512_setzero_si512();
         for (std::size_t c = 0; c < kCandidates; ++c) {
             const __mmask32 equal = _mm512_cmpeq_epi16_mask(value[c], best);
@@ -144,7 +171,7 @@ private:
             tally = _mm512_mask_mov_epi16(tally, zeros, _mm512_setzero_si512());
             open &= ~zeros;
         }
-        store_codes(bin, there, _mm512_cvtepi16_epi8(tally), codes);
+        store_codes(bin, in_plan(bin), _mm512_cvtepi16_epi8(tally), codes);
         return open;
     }
 
@@ -163,6 +190,61 @@ private:
                 p[c] = _mm256_mask_mov_epi8(p[c], odd, p[c + half]);
         }
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes), p[0]);
+    }
+};
+#endif
+
+#ifdef __AVX512VBMI__
+// The same by permutes of bytes: two tables of 128 bytes, looked up for 64 bins at a time.
+struct QuantisedByteCodes : QuantisedCodes {
+    __m512i low[2];
+    __m512i high[2];
+
+    QuantisedByteCodes(const DwtaPlan& dwta_plan, const float* vector) noexcept
+        : QuantisedCodes(dwta_plan, vector) {
+        for (std::size_t i = 0; i < 2; ++i) {
+            low[i] = bytes(words[2 * i], words[2 * i + 1]);
+            high[i] =
+                bytes(_mm512_srli_epi16(words[2 * i], 8), _mm512_srli_epi16(words[2 * i + 1], 8));
+        }
+    }
+
+    [[nodiscard]] bool find(std::size_t bin, std::size_t n, std::uint8_t* codes) const noexcept {
+        return find_by<64>(
+            bin, n, codes, [this](std::size_t at, std::uint8_t* out) { return find_64(at, out); });
+    }
+
+private:
+    static __m512i bytes(__m512i a, __m512i b) noexcept {
+        return _mm512_inserti64x4(
+            _mm512_castsi256_si512(_mm512_cvtepi16_epi8(a)), _mm512_cvtepi16_epi8(b), 1);
+    }
+
+    [[gnu::always_inline]] std::uint64_t find_64(std::size_t bin,
+                                                 std::uint8_t* codes) const noexcept {
+        constexpr std::size_t kCandidates = DwtaPlan::kBinSize;
+        const __mmask32 in_a = in_plan(bin);
+        const __mmask32 in_b = in_plan(bin + 32);
+        __m512i a[kCandidates];
+        __m512i b[kCandidates];
+        __m512i best_a = _mm512_setzero_si512();
+        __m512i best_b = _mm512_setzero_si512();
+        for (std::size_t c = 0; c < kCandidates; ++c) {
+            const std::uint16_t* coordinates = plan.coordinates + c * plan.bins + bin;
+            // Eight bytes of one half, eight of the other; unpacking parts them again.
+            const __m512i index = _mm512_packus_epi16(
+                _mm512_maskz_loadu_epi16(in_a, coordinates),
+                _mm512_maskz_loadu_epi16(in_b, in_b != 0 ? coordinates + 32 : coordinates));
+            const __m512i l = _mm512_permutex2var_epi8(low[0], index, low[1]);
+            const __m512i h = _mm512_permutex2var_epi8(high[0], index, high[1]);
+            a[c] = _mm512_unpacklo_epi8(l, h);
+            b[c] = _mm512_unpackhi_epi8(l, h);
+            best_a = _mm512_max_epu16(best_a, a[c]);
+            best_b = _mm512_max_epu16(best_b, b[c]);
+        }
+        const std::uint64_t open_a = settle(a, best_a, bin, codes);
+        if (in_b == 0) return open_a;
+        return open_a | std::uint64_t{settle(b, best_b, bin + 32, codes + 32)} << 32;
     }
 };
 #endif

@@ -189,24 +189,28 @@ private:
     }
 };
 
-template <>
-void hash_dwta<xsimd::avx512bw>(const DwtaPlan& plan,
-                                const float* x,
-                                std::uint32_t* keys) noexcept {
-    if (plan.dim <= 128) {
-        const QuantisedCodes quantised(plan, x);
-        key_by_codes(plan.k,
-                     plan.l,
-                     plan.shift,
-                     keys,
-                     [&](std::size_t bin, std::size_t count, std::uint8_t* codes) {
-                         if (quantised.quantiser.usable && quantised.find(bin, count, codes))
-                             return;
-                         PermutedCodes(plan, x)(bin, count, codes);
-                     });
-    } else {
+template <class Quantised>
+void hash_dwta_by_permutes(const DwtaPlan& plan, const float* x, std::uint32_t* keys) noexcept {
+    if (plan.dim > 128) {
         key_by_codes(plan.k, plan.l, plan.shift, keys, GatheredCodes<xsimd::avx512bw>{plan, x});
+        return;
     }
+    const Quantised quantised(plan, x);
+    key_by_codes(plan.k,
+                 plan.l,
+                 plan.shift,
+                 keys,
+                 [&](std::size_t bin, std::size_t count, std::uint8_t* codes) {
+                     if (quantised.quantiser.usable && quantised.find(bin, count, codes)) return;
+                     PermutedCodes(plan, x)(bin, count, codes);
+                 });
+}
+
+template <>
+inline void hash_dwta<xsimd::avx512bw>(const DwtaPlan& plan,
+                                       const float* x,
+                                       std::uint32_t* keys) noexcept {
+    hash_dwta_by_permutes<QuantisedCodes>(plan, x, keys);
 }
 #endif
 

@@ -37,4 +37,7 @@ const KernelTable* avx2_table() noexcept;
 const KernelTable* avx512_table() noexcept;
 const KernelTable* avx512bf16_table() noexcept;
 
+// Puts forms into the table of the AVX-512 level that ask for more than the level does.
+void use_avx512vbmi(KernelTable& table) noexcept;
+
 }  // namespace slidekit::kernels::detail
