@@ -71,12 +71,12 @@ struct CodeJoiner {
 // before the first key, since a key must not wait for that of the table before. `bin` is a multiple
 // of 16, so that the padding of a DWTA plan lets whole vectors be read; codes has room for whole
 // vectors too. k <= 64.
-template <class Find>
+template <class Joiner = CodeJoiner, class Find>
 [[gnu::always_inline]] inline void key_by_codes(
     std::size_t k, std::size_t l, std::uint32_t shift, std::uint32_t* keys, Find find) noexcept {
     constexpr std::size_t kCodes = 1024;
-    alignas(64) std::uint8_t codes[kCodes + 8];
-    const CodeJoiner joiner{shift};
+    alignas(64) std::uint8_t codes[kCodes + 64];
+    const Joiner joiner{shift};
     const std::size_t at_once = kCodes / 16 / k * 16;
     for (std::size_t t = 0; t < l; t += at_once) {
         const std::size_t tables = l - t < at_once ? l - t : at_once;
@@ -189,30 +189,122 @@ private:
     }
 };
 
-template <class Quantised>
+template <class Quantised, class Joiner>
 void hash_dwta_by_permutes(const DwtaPlan& plan, const float* x, std::uint32_t* keys) noexcept {
     if (plan.dim > 128) {
         key_by_codes(plan.k, plan.l, plan.shift, keys, GatheredCodes<xsimd::avx512bw>{plan, x});
         return;
     }
     const Quantised quantised(plan, x);
-    key_by_codes(plan.k,
-                 plan.l,
-                 plan.shift,
-                 keys,
-                 [&](std::size_t bin, std::size_t count, std::uint8_t* codes) {
-                     if (quantised.quantiser.usable && quantised.find(bin, count, codes)) return;
-                     PermutedCodes(plan, x)(bin, count, codes);
-                 });
+    key_by_codes<Joiner>(plan.k,
+                         plan.l,
+                         plan.shift,
+                         keys,
+                         [&](std::size_t bin, std::size_t count, std::uint8_t* codes) {
+                             if (quantised.quantiser.usable && quantised.find(bin, count, codes))
+                                 return;
+                             PermutedCodes(plan, x)(bin, count, codes);
+                         });
 }
 
 template <>
 inline void hash_dwta<xsimd::avx512bw>(const DwtaPlan& plan,
                                        const float* x,
                                        std::uint32_t* keys) noexcept {
-    hash_dwta_by_permutes<QuantisedCodes>(plan, x, keys);
+    hash_dwta_by_permutes<QuantisedCodes, CodeJoiner>(plan, x, keys);
 }
 #endif
+
+#ifdef __AVX512VBMI__
+// Keys of eight tables at a time: a permute of bytes gives each its own 64 bits, the last code
+// last, and products of neighbours join two, then four codes.
+struct ByteCodeJoiner {
+    std::uint32_t shift;
+
+    void join(const std::uint8_t* codes,
+              std::size_t k,
+              std::uint32_t* keys,
+              std::size_t tables) const noexcept {
+        if (k > 8) return CodeJoiner{shift}.join(codes, k, keys, tables);
+        // Byte j of table t comes from t * k + j + k - 8, where that is one of its own.
+        constexpr long long kEach = 0x0101010101010101;
+        const __m512i table = _mm512_setr_epi64(
+            0, kEach, 2 * kEach, 3 * kEach, 4 * kEach, 5 * kEach, 6 * kEach, 7 * kEach);
+        const __m512i byte = _mm512_set1_epi64(0x0706050403020100);
+        const __m512i index = _mm512_add_epi8(
+            _mm512_mullo_epi16(table, _mm512_set1_epi16(static_cast<short>(k))),
+            _mm512_add_epi8(byte, _mm512_set1_epi8(static_cast<char>(static_cast<int>(k) - 8))));
+        const __mmask64 used = 0x0101010101010101U * (0xffU & 0xffU << (8 - k));
+        const __m512i pairs = _mm512_set1_epi16(static_cast<short>(1 << shift | 1 << 8));
+        const __m512i fours = _mm512_set1_epi32(1 << (2 * shift) | 1 << 16);
+        const __m128i to_first = _mm_cvtsi32_si128(static_cast<int>(4 * shift));
+        for (std::size_t t = 0; t < tables; t += 8) {
+            const std::size_t left = tables - t < 8 ? tables - t : 8;
+            const __m512i all = _mm512_loadu_si512(codes + t * k);
+            const __m512i bytes = _mm512_maskz_permutexvar_epi8(used, index, all);
+            const __m512i parts = _mm512_madd_epi16(_mm512_maddubs_epi16(bytes, pairs), fours);
+            const __m512i key =
+                _mm512_add_epi64(_mm512_sll_epi64(parts, to_first), _mm512_srli_epi64(parts, 32));
+            _mm512_mask_cvtepi64_storeu_epi32(
+                keys + t, static_cast<__mmask8>((1U << left) - 1), key);
+        }
+    }
+};
+#endif
+
+// Sums of kAtOnce projections of one vector; value(term) is its coordinate with its sign. No lanes:
+// terms lie by projection, and turning them for 16 projections at once costs what it saves, since
+// scalar loads run at four a cycle.
+template <std::size_t kAtOnce, class Value>
+[[gnu::always_inline]] inline void project_one(const std::uint16_t* terms,
+                                               std::size_t nonzeros,
+                                               Value value,
+                                               float (&sums)[kAtOnce]) noexcept {
+    for (float& sum : sums) sum = 0;
+    for (std::size_t j = 0; j < nonzeros; ++j) {
+        for (std::size_t p = 0; p < kAtOnce; ++p) sums[p] += value(terms[p * nonzeros + j]);
+    }
+}
+
+template <class Value>
+void hash_simhash_one(const SimHashPlan& plan, Value value, std::uint32_t* keys) noexcept {
+    key_by_codes(
+        plan.k, plan.l, 1, keys, [&](std::size_t first, std::size_t n, std::uint8_t* codes) {
+            constexpr std::size_t kAtOnce = 8;
+            const std::uint16_t* terms = plan.terms + first * plan.nonzeros;
+            std::size_t bit = 0;
+            for (; bit + kAtOnce <= n; bit += kAtOnce) {
+                float sums[kAtOnce];
+                project_one(terms + bit * plan.nonzeros, plan.nonzeros, value, sums);
+                for (std::size_t p = 0; p < kAtOnce; ++p) codes[bit + p] = sums[p] > 0 ? 1 : 0;
+            }
+            for (; bit < n; ++bit) {
+                float sum[1];
+                project_one(terms + bit * plan.nonzeros, plan.nonzeros, value, sum);
+                codes[bit] = sum[0] > 0 ? 1 : 0;
+            }
+        });
+}
+
+// Up to kTableDim coordinates are laid down with both signs, so that a term is one load wherever it
+// points.
+template <class Arch>
+void hash_simhash(const SimHashPlan& plan, const float* x, std::uint32_t* keys) noexcept {
+    constexpr std::size_t kTableDim = 512;
+    const std::size_t dim = plan.dim;
+    if (dim > kTableDim) {
+        hash_simhash_one(
+            plan, [=](std::size_t c) { return c < dim ? x[c] : -x[c - dim]; }, keys);
+        return;
+    }
+    float table[2 * kTableDim];
+    for (std::size_t c = 0; c < dim; ++c) {
+        table[c] = x[c];
+        table[dim + c] = -x[c];
+    }
+    hash_simhash_one(
+        plan, [&](std::size_t c) { return table[c]; }, keys);
+}
 
 }  // namespace
 }  // namespace slidekit::kernels::detail

@@ -6,7 +6,7 @@
 namespace slidekit::kernels::detail {
 
 void use_avx512vbmi(KernelTable& table) noexcept {
-    table.hash_dwta = &hash_dwta_by_permutes<QuantisedByteCodes>;
+    table.hash_dwta = &hash_dwta_by_permutes<QuantisedByteCodes, ByteCodeJoiner>;
 }
 
 }  // namespace slidekit::kernels::detail
