@@ -38,12 +38,19 @@ struct Quantiser {
     }
 };
 
-// The code of a bin by the values, which are numbers.
-inline std::uint8_t code_of_bin(const DwtaPlan& plan, const float* x, std::size_t bin) noexcept {
-    float best = x[plan.coordinates[bin]];
+// The code of a bin by the values, less the centre where there is one; they are numbers.
+inline std::uint8_t code_of_bin(const DwtaPlan& plan,
+                                const float* x,
+                                const float* centre,
+                                std::size_t bin) noexcept {
+    const auto value_of = [&](std::size_t c) {
+        const std::size_t at = plan.coordinates[c * plan.bins + bin];
+        return centre == nullptr ? x[at] : x[at] - centre[at];
+    };
+    float best = value_of(0);
     std::uint8_t code = plan.positions[bin];
     for (std::size_t c = 1; c < DwtaPlan::kBinSize; ++c) {
-        const float value = x[plan.coordinates[c * plan.bins + bin]];
+        const float value = value_of(c);
         if (!(value > best)) continue;
         best = value;
         code = plan.positions[c * plan.bins + bin];
@@ -122,7 +129,7 @@ protected:
             if (count > kMostOpen) return false;
         }
         for (std::size_t i = 0; i < count; ++i)
-            codes[open[i]] = code_of_bin(plan, x, bin + open[i]);
+            codes[open[i]] = code_of_bin(plan, x, nullptr, bin + open[i]);
         return true;
     }
 

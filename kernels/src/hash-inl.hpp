@@ -12,78 +12,13 @@
 
 #include <slidekit/kernels/hash.hpp>
 
+#include "dwta-rows-inl.hpp"
 #include "hash-one-inl.hpp"
 #include "lanes-inl.hpp"
+#include "row-group-inl.hpp"
 
 namespace slidekit::kernels::detail {
 namespace {
-
-inline float* aligned_scratch(float* scratch) noexcept {
-    const std::uintptr_t at = reinterpret_cast<std::uintptr_t>(scratch);
-    return scratch + ((64 - at % 64) % 64) / sizeof(float);
-}
-
-// Hands coordinate c of the group of rows from `first` on, less the centre, to store(c, lanes).
-// Lanes past the last row repeat it.
-template <class Arch, class Store>
-void transpose_group(RowMatrix<const float> rows,
-                     std::size_t first,
-                     const float* centre,
-                     Store store) noexcept {
-    constexpr std::size_t kCount = Lanes<Arch>::kCount;
-    const float* row[kCount];
-    for (std::size_t i = 0; i < kCount; ++i) {
-        row[i] = rows.row(first + i < rows.rows ? first + i : rows.rows - 1);
-    }
-    // The next group, which may come from DRAM, arrives while this one is hashed: 80 ns a row for
-    // DWTA, as from L2, where the processor's own prefetch gives 160.
-    const std::size_t to_next = first + 2 * kCount <= rows.rows ? kCount * rows.stride : 0;
-    for (std::size_t c = 0; c < rows.dim; c += kCount) {
-        const std::size_t n = rows.dim - c < kCount ? rows.dim - c : kCount;
-        typename Floats<Arch>::register_type lanes[kCount];
-        for (std::size_t i = 0; i < kCount; ++i) lanes[i] = Lanes<Arch>::load_first(row[i] + c, n);
-        for (std::size_t i = 0; i < kCount; ++i) __builtin_prefetch(row[i] + to_next + c);
-        if (centre != nullptr) {
-            const Floats<Arch> shift = Lanes<Arch>::load_first(centre + c, n);
-            for (std::size_t i = 0; i < kCount; ++i) lanes[i] = Floats<Arch>(lanes[i]) - shift;
-        }
-        Lanes<Arch>::transpose(lanes);
-        for (std::size_t j = 0; j < n; ++j) store(c + j, Floats<Arch>(lanes[j]));
-    }
-}
-
-// Where the keys of a group of rows go, one table after the other.
-template <class Arch>
-struct GroupKeys {
-    std::uint32_t* keys;  // of the group's first row
-    KeyLayout layout;
-    std::size_t rows;
-
-    void store(std::size_t table, Ints<Arch> key) const noexcept {
-        constexpr std::size_t kCount = Lanes<Arch>::kCount;
-        alignas(64) std::int32_t lanes[kCount];
-        std::uint32_t* out = keys + table * layout.table_stride;
-        key.store_aligned(lanes);
-        if (layout.row_stride == 1 && rows == kCount) {
-            __builtin_memcpy(out, lanes, sizeof(lanes));
-        } else {
-            for (std::size_t i = 0; i < rows; ++i) {
-                out[i * layout.row_stride] = static_cast<std::uint32_t>(lanes[i]);
-            }
-        }
-    }
-};
-
-template <class Arch>
-GroupKeys<Arch> group_keys(std::uint32_t* keys,
-                           KeyLayout layout,
-                           std::size_t first,
-                           std::size_t rows) noexcept {
-    const std::size_t left = rows - first;
-    return {keys + first * layout.row_stride,
-            layout,
-            left < Lanes<Arch>::kCount ? left : Lanes<Arch>::kCount};
-}
 
 // Sums of kAtOnce projections, each in the order of its terms. One sum alone would wait for every
 // addition.
@@ -168,22 +103,25 @@ void hash_simhash_rows(const SimHashPlan& plan,
     }
 }
 
+// By whole values, for the rows from `first` on, `count` of them: whatever they are.
 template <class Arch>
-void hash_dwta_rows(const DwtaPlan& plan,
-                    RowMatrix<const float> rows,
-                    const float* centre,
-                    std::uint32_t* keys,
-                    KeyLayout layout,
-                    float* scratch) noexcept {
+void hash_dwta_exactly(const DwtaPlan& plan,
+                       RowMatrix<const float> all,
+                       std::size_t from,
+                       std::size_t count,
+                       const float* centre,
+                       std::uint32_t* keys,
+                       KeyLayout layout,
+                       std::int32_t* table) noexcept {
     using Floats = Floats<Arch>;
     using Ints = Ints<Arch>;
     constexpr std::size_t kCount = Lanes<Arch>::kCount;
     constexpr std::size_t kBlock = 16;  // plan.bins is a multiple of it
     constexpr std::size_t kCandidates = DwtaPlan::kBinSize;
-    std::int32_t* table = reinterpret_cast<std::int32_t*>(aligned_scratch(scratch));
+    const RowMatrix<const float> rows{all.data, from + count, all.dim, all.stride};
     const std::size_t bins = std::size_t{plan.k} * plan.l;
 
-    for (std::size_t first = 0; first < rows.rows; first += kCount) {
+    for (std::size_t first = from; first < rows.rows; first += kCount) {
         transpose_group<Arch>(rows, first, centre, [=](std::size_t c, Floats x) {
             order_image<Arch>(x).store_aligned(table + c * kCount);
         });
@@ -220,6 +158,30 @@ void hash_dwta_rows(const DwtaPlan& plan,
             }
         }
     }
+}
+
+template <class Arch>
+void hash_dwta_rows(const DwtaPlan& plan,
+                    RowMatrix<const float> rows,
+                    const float* centre,
+                    std::uint32_t* keys,
+                    KeyLayout layout,
+                    float* scratch) noexcept {
+    void* table = aligned_scratch(scratch);
+#ifdef __AVX2__
+    constexpr std::size_t kRows = WordLanes<Arch>::kCount;
+    for (std::size_t first = 0; first < rows.rows; first += kRows) {
+        const std::size_t count = rows.rows - first < kRows ? rows.rows - first : kRows;
+        auto* quanta = static_cast<std::uint16_t*>(table);
+        if (hash_dwta_quantised<Arch>(plan, rows, first, count, centre, keys, layout, quanta))
+            continue;
+        auto* values = static_cast<std::int32_t*>(table);
+        hash_dwta_exactly<Arch>(plan, rows, first, count, centre, keys, layout, values);
+    }
+#else
+    auto* values = static_cast<std::int32_t*>(table);
+    hash_dwta_exactly<Arch>(plan, rows, 0, rows.rows, centre, keys, layout, values);
+#endif
 }
 
 }  // namespace
