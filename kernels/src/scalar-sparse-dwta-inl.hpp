@@ -36,7 +36,7 @@ inline std::uint64_t borrowed_bid(const std::uint64_t* bids,
     return bids[next];
 }
 
-inline void sparse_dwta_keys(const SparseDwtaPlan& plan,
+inline void hash_dwta_sparse(const SparseDwtaPlan& plan,
                              SparseView input,
                              std::uint32_t* keys,
                              std::uint64_t* scratch) noexcept {
@@ -60,13 +60,6 @@ inline void sparse_dwta_keys(const SparseDwtaPlan& plan,
         }
         keys[t] = key;
     }
-}
-
-inline void hash_dwta_sparse(const SparseDwtaPlan& plan,
-                             SparseView input,
-                             std::uint32_t* keys,
-                             std::uint64_t* scratch) noexcept {
-    sparse_dwta_keys(plan, input, keys, scratch);
 }
 
 }  // namespace
