@@ -15,12 +15,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-GETTER = re.compile(r"^slidekit::kernels::detail::\w+_table\(\)$")
+GETTER = re.compile(r"^slidekit::kernels::detail::(\w+_table\(\)|use_\w+\([\w:]+KernelTable&\))$")
 
 
 # Of AVX and later: wider registers, masks, and names with a v (as no older instruction on vectors has).
 WIDE = re.compile(r"\t(?:.*%(?:[yz]mm\d|k[0-7]\b)|v[a-z0-9]+ .*%xmm|vzero)")
-GETTER = re.compile(r"^slidekit::kernels::detail::((scalar|avx2|avx512)_table\(\)|use_\w+\([\w:]+KernelTable&\))$")
 
 
 def visible_symbols(library):

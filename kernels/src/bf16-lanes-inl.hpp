@@ -14,12 +14,9 @@
 namespace slidekit::kernels::detail {
 namespace {
 
-template <class Arch>
-using Bits = xsimd::batch<std::uint32_t, Arch>;
-
 // One word a lane of 32 bits. store keeps the lower half of each lane; what stands above is lost.
 template <class Arch>
-struct Words;
+struct Bf16Words;
 
 // Two bf16 a lane of 32 bits, as they lie in memory; and as floats, those at even places and those
 // at odd ones: widening costs one operation each, and no movement between lanes.
@@ -41,7 +38,7 @@ SLIDEKIT_INLINE inline void keep_in_register(Register& x) noexcept {
 
 #ifdef __AVX2__
 template <>
-struct Words<Avx2> {
+struct Bf16Words<Avx2> {
     static __m256i load(const void* p) noexcept {
         return _mm256_cvtepu16_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)));
     }
@@ -118,7 +115,7 @@ struct Pairs<Avx2> {
 
 #ifdef __AVX512BW__
 template <>
-struct Words<Avx512> {
+struct Bf16Words<Avx512> {
     static __m512i load(const void* p) noexcept {
         return _mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
     }
@@ -210,27 +207,27 @@ template <class Arch, std::size_t kVectors, class Half>
 SLIDEKIT_INLINE inline Bits<Arch> load_words(WholeBlock<Arch, kVectors>,
                                              const Half* p,
                                              std::size_t j) noexcept {
-    return Words<Arch>::load(p + j * kLanes<Arch>);
+    return Bf16Words<Arch>::load(p + j * kLanes<Arch>);
 }
 template <class Arch, class Half>
 SLIDEKIT_INLINE inline Bits<Arch> load_words(PartBlock<Arch> block,
                                              const Half* p,
                                              std::size_t) noexcept {
-    return Words<Arch>::load_first(p, block.lanes);
+    return Bf16Words<Arch>::load_first(p, block.lanes);
 }
 template <class Arch, std::size_t kVectors, class Half>
 SLIDEKIT_INLINE inline void store_words(WholeBlock<Arch, kVectors>,
                                         Half* p,
                                         std::size_t j,
                                         Bits<Arch> numbers) noexcept {
-    Words<Arch>::store(p + j * kLanes<Arch>, numbers);
+    Bf16Words<Arch>::store(p + j * kLanes<Arch>, numbers);
 }
 template <class Arch, class Half>
 SLIDEKIT_INLINE inline void store_words(PartBlock<Arch> block,
                                         Half* p,
                                         std::size_t,
                                         Bits<Arch> numbers) noexcept {
-    Words<Arch>::store_first(p, block.lanes, numbers);
+    Bf16Words<Arch>::store_first(p, block.lanes, numbers);
 }
 
 template <class Arch>

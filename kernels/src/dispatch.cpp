@@ -14,10 +14,11 @@ namespace {
 using detail::KernelTable;
 
 #ifdef SLIDEKIT_HAVE_AVX512
-// With the forms of this very processor.
-const KernelTable* avx512_table_here() noexcept {
+// A level's table with the forms that this very processor runs faster.
+template <const KernelTable* (*kLevel)() noexcept>
+const KernelTable* table_here() noexcept {
     static const KernelTable table = [] {
-        KernelTable all = *detail::avx512_table();
+        KernelTable all = *kLevel();
         if (__builtin_cpu_supports("avx512vbmi")) detail::use_avx512vbmi(all);
         return all;
     }();
@@ -31,10 +32,10 @@ const KernelTable* table_of(Isa isa) noexcept {
         case Isa::avx2: return detail::avx2_table();
 #endif
 #ifdef SLIDEKIT_HAVE_AVX512
-        case Isa::avx512: return avx512_table_here();
+        case Isa::avx512: return table_here<detail::avx512_table>();
 #endif
 #ifdef SLIDEKIT_HAVE_AVX512BF16
-        case Isa::avx512bf16: return detail::avx512bf16_table();
+        case Isa::avx512bf16: return table_here<detail::avx512bf16_table>();
 #endif
         default: return detail::scalar_table();
     }

@@ -140,7 +140,7 @@ template <class Arch>
         const std::size_t n = nnz - first < kBlock ? nnz - first : kBlock;
         std::size_t i = 0;
         for (; i + kCount <= n; i += kCount) {
-            mix32<Arch>(Words<Arch>::load_unaligned(ids + first + i), Words<Arch>(plan.seed))
+            mix32<Arch>(Bits<Arch>::load_unaligned(ids + first + i), Bits<Arch>(plan.seed))
                 .store_aligned(mixed + i);
         }
         for (; i < n; ++i) mixed[i] = mix32(ids[first + i], plan.seed);
@@ -192,15 +192,15 @@ template <class Arch>
     // Four vectors at once: a mix takes long, and the next one of the same table waits for it.
     constexpr std::size_t kAtOnce = 4;
     for (std::size_t t = 0; t < plan.l; t += kAtOnce * kCount) {
-        Words<Arch> h[kAtOnce];
-        for (Words<Arch>& lanes : h) lanes = Words<Arch>(plan.seed);
+        Bits<Arch> h[kAtOnce];
+        for (Bits<Arch>& lanes : h) lanes = Bits<Arch>(plan.seed);
         for (std::size_t j = 0; j < plan.k; ++j) {
             const std::uint32_t* const code = codes + j * plan.l + t;
             for (std::size_t u = 0; u < kAtOnce; ++u)
-                h[u] = mix32<Arch>(Words<Arch>::load_unaligned(code + u * kCount), h[u]);
+                h[u] = mix32<Arch>(Bits<Arch>::load_unaligned(code + u * kCount), h[u]);
         }
         for (std::size_t u = 0; u < kAtOnce && t + u * kCount < plan.l; ++u) {
-            const Words<Arch> key = h[u] >> static_cast<std::int32_t>(32 - plan.bits);
+            const Bits<Arch> key = h[u] >> static_cast<std::int32_t>(32 - plan.bits);
             store_keys<Arch>(keys, table_stride, t + u * kCount, plan.l - t - u * kCount, key);
         }
     }
@@ -217,7 +217,7 @@ template <class Arch>
     const DophScratch at(scratch, bins);
     // The bins past the last one stay empty.
     for (std::size_t b = 0; b < bins + 16; b += Lanes<Arch>::kCount)
-        Words<Arch>(0xffffffffU).store_unaligned(at.codes + b);
+        Bits<Arch>(0xffffffffU).store_unaligned(at.codes + b);
     lower_bins<Arch>(plan, ids, nnz, at.codes);
     densify<Arch>(plan, at);
     const std::uint32_t* codes = at.codes;

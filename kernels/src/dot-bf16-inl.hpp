@@ -14,7 +14,7 @@ namespace slidekit::kernels::detail {
 namespace {
 
 // 16 KB of rows of 128 on their way into L2 hide memory's latency; twice as many are no better.
-inline constexpr std::size_t kRowsAhead = 64;
+inline constexpr std::size_t kBf16RowsAhead = 64;
 
 template <class Arch, std::size_t kMost, class Body>
 SLIDEKIT_INLINE inline void rest_pairs(std::size_t dim,
@@ -134,7 +134,7 @@ SLIDEKIT_INLINE inline void dot_gathered_bf16(const Vector& x,
                                               std::size_t count,
                                               float* __restrict out,
                                               std::size_t dim) noexcept {
-    constexpr std::size_t kAhead = kRowsAhead;
+    constexpr std::size_t kAhead = kBf16RowsAhead;
     const auto pass = [&](std::size_t i) SLIDEKIT_INLINE {
         const Bf16* const four[4] = {
             rows.row(ids[i]), rows.row(ids[i + 1]), rows.row(ids[i + 2]), rows.row(ids[i + 3])};
@@ -210,7 +210,7 @@ SLIDEKIT_INLINE inline void dot_pairs_bf16(GroupsView groups,
                                            const float* bias,
                                            RowMatrix<const X> vectors,
                                            float* out) noexcept {
-    constexpr std::size_t kAhead = kRowsAhead;
+    constexpr std::size_t kAhead = kBf16RowsAhead;
     with_dim(rows.dim, [&](std::size_t dim) SLIDEKIT_INLINE {
         // dims are equal: the vectors' becomes the constant one too.
         const RowMatrix<const X> known{vectors.data, vectors.rows, dim, vectors.stride};
@@ -258,7 +258,7 @@ void dot_groups_mixed(GroupsView groups,
 template <class Arch>
 void bag_rows_bf16(SparseView input, RowMatrix<const Bf16> rows, float* out) noexcept {
     using P = Pairs<Arch>;
-    constexpr std::size_t kAhead = kRowsAhead;
+    constexpr std::size_t kAhead = kBf16RowsAhead;
     const auto add = [](Halves<Arch>& sums, Floats<Arch> value, auto row) SLIDEKIT_INLINE {
         const Halves<Arch> wide = P::halves(row);
         sums.even = fused_add(value, wide.even, sums.even);

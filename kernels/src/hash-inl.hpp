@@ -31,7 +31,8 @@ template <class Arch, std::size_t kAtOnce>
     constexpr std::uint64_t kOffset = std::uint64_t{0xffff} << kShift;
     const char* const bytes = reinterpret_cast<const char*>(table);
     const auto at = [=](std::uint64_t offset) {
-        return Floats<Arch>::load_aligned(reinterpret_cast<const float*>(bytes + (offset & kOffset)));
+        return Floats<Arch>::load_aligned(
+            reinterpret_cast<const float*>(bytes + (offset & kOffset)));
     };
     for (Floats<Arch>& sum : sums) sum = Floats<Arch>(0.0F);
     std::size_t j = 0;

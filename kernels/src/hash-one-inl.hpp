@@ -1,7 +1,7 @@
 // DWTA of one vector.
 //
-// Lane = bin, the candidates gathered, or permuted out of registers where the vector fits into them.
-// Codes are laid down a byte each and then joined to keys.
+// Lane = bin, the candidates gathered, or permuted out of registers where the vector fits into
+// them. Codes are laid down a byte each and then joined to keys.
 #pragma once
 
 #include <cstddef>
@@ -251,60 +251,6 @@ struct ByteCodeJoiner {
     }
 };
 #endif
-
-// Sums of kAtOnce projections of one vector; value(term) is its coordinate with its sign. No lanes:
-// terms lie by projection, and turning them for 16 projections at once costs what it saves, since
-// scalar loads run at four a cycle.
-template <std::size_t kAtOnce, class Value>
-[[gnu::always_inline]] inline void project_one(const std::uint16_t* terms,
-                                               std::size_t nonzeros,
-                                               Value value,
-                                               float (&sums)[kAtOnce]) noexcept {
-    for (float& sum : sums) sum = 0;
-    for (std::size_t j = 0; j < nonzeros; ++j) {
-        for (std::size_t p = 0; p < kAtOnce; ++p) sums[p] += value(terms[p * nonzeros + j]);
-    }
-}
-
-template <class Value>
-void hash_simhash_one(const SimHashPlan& plan, Value value, std::uint32_t* keys) noexcept {
-    key_by_codes(
-        plan.k, plan.l, 1, keys, [&](std::size_t first, std::size_t n, std::uint8_t* codes) {
-            constexpr std::size_t kAtOnce = 8;
-            const std::uint16_t* terms = plan.terms + first * plan.nonzeros;
-            std::size_t bit = 0;
-            for (; bit + kAtOnce <= n; bit += kAtOnce) {
-                float sums[kAtOnce];
-                project_one(terms + bit * plan.nonzeros, plan.nonzeros, value, sums);
-                for (std::size_t p = 0; p < kAtOnce; ++p) codes[bit + p] = sums[p] > 0 ? 1 : 0;
-            }
-            for (; bit < n; ++bit) {
-                float sum[1];
-                project_one(terms + bit * plan.nonzeros, plan.nonzeros, value, sum);
-                codes[bit] = sum[0] > 0 ? 1 : 0;
-            }
-        });
-}
-
-// Up to kTableDim coordinates are laid down with both signs, so that a term is one load wherever it
-// points.
-template <class Arch>
-void hash_simhash(const SimHashPlan& plan, const float* x, std::uint32_t* keys) noexcept {
-    constexpr std::size_t kTableDim = 512;
-    const std::size_t dim = plan.dim;
-    if (dim > kTableDim) {
-        hash_simhash_one(
-            plan, [=](std::size_t c) { return c < dim ? x[c] : -x[c - dim]; }, keys);
-        return;
-    }
-    float table[2 * kTableDim];
-    for (std::size_t c = 0; c < dim; ++c) {
-        table[c] = x[c];
-        table[dim + c] = -x[c];
-    }
-    hash_simhash_one(
-        plan, [&](std::size_t c) { return table[c]; }, keys);
-}
 
 }  // namespace
 }  // namespace slidekit::kernels::detail

@@ -48,6 +48,8 @@ template <class Arch>
 using Floats = xsimd::batch<float, Arch>;
 template <class Arch>
 using Ints = xsimd::batch<std::int32_t, Arch>;
+template <class Arch>
+using Bits = xsimd::batch<std::uint32_t, Arch>;
 
 template <class Arch>
 struct Lanes;

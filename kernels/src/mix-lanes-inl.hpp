@@ -11,15 +11,12 @@ namespace slidekit::kernels::detail {
 namespace {
 
 template <class Arch>
-using Words = xsimd::batch<std::uint32_t, Arch>;
-
-template <class Arch>
-[[gnu::always_inline]] inline Words<Arch> mix32(Words<Arch> x, Words<Arch> seed) noexcept {
-    Words<Arch> h = x ^ seed;
+[[gnu::always_inline]] inline Bits<Arch> mix32(Bits<Arch> x, Bits<Arch> seed) noexcept {
+    Bits<Arch> h = x ^ seed;
     h = h ^ (h >> 16);
-    h = h * Words<Arch>(0x85ebca6bU);
+    h = h * Bits<Arch>(0x85ebca6bU);
     h = h ^ (h >> 13);
-    h = h * Words<Arch>(0xc2b2ae35U);
+    h = h * Bits<Arch>(0xc2b2ae35U);
     return h ^ (h >> 16);
 }
 
@@ -31,7 +28,7 @@ void mix_keys(const std::uint32_t* keys,
     constexpr std::size_t kCount = Lanes<Arch>::kCount;
     const std::size_t whole = count - count % kCount;
     for (std::size_t i = 0; i < whole; i += kCount) {
-        mix32<Arch>(Words<Arch>::load_unaligned(keys + i), Words<Arch>(seed))
+        mix32<Arch>(Bits<Arch>::load_unaligned(keys + i), Bits<Arch>(seed))
             .store_unaligned(out + i);
     }
     for (std::size_t i = whole; i < count; ++i) out[i] = mix32(keys[i], seed);
@@ -40,7 +37,7 @@ void mix_keys(const std::uint32_t* keys,
 // Where the keys of one vector go: the first n of some lanes to tables t, t + 1, ...
 template <class Arch>
 [[gnu::always_inline]] inline void store_keys(
-    std::uint32_t* keys, std::size_t stride, std::size_t t, std::size_t n, Words<Arch> v) noexcept {
+    std::uint32_t* keys, std::size_t stride, std::size_t t, std::size_t n, Bits<Arch> v) noexcept {
     constexpr std::size_t kCount = Lanes<Arch>::kCount;
     if (stride == 1 && n >= kCount) {
         v.store_unaligned(keys + t);

@@ -17,9 +17,9 @@ namespace {
 
 // The codes of sums: floor((sum + offset) / width) within the range of 32 bits, NaN lowest.
 template <class Arch>
-[[gnu::always_inline]] inline Words<Arch> cells(Floats<Arch> sum,
-                                                const float* offsets,
-                                                float width) noexcept {
+[[gnu::always_inline]] inline Bits<Arch> cells(Floats<Arch> sum,
+                                               const float* offsets,
+                                               float width) noexcept {
     const Floats<Arch> least(-2147483648.0F);
     const Floats<Arch> most(2147483520.0F);
     Floats<Arch> cell = (sum + Floats<Arch>::load_unaligned(offsets)) / Floats<Arch>(width);
@@ -28,7 +28,7 @@ template <class Arch>
     const Ints<Arch> whole = xsimd::to_int(cell);
     const Ints<Arch> down = xsimd::select(
         xsimd::bool_cast(xsimd::to_float(whole) > cell), Ints<Arch>(-1), Ints<Arch>(0));
-    return xsimd::bitwise_cast<Words<Arch>>(whole + down);
+    return xsimd::bitwise_cast<Bits<Arch>>(whole + down);
 }
 
 // Sums of kCodes codes that follow each other, of kRows vectors whose coordinates lie side by side:
@@ -55,7 +55,7 @@ template <class Arch, std::size_t kRows, std::size_t kCodes>
                                                 const float* projections,
                                                 const float* offsets,
                                                 const float* x,
-                                                Words<Arch> (&keys)[kRows]) noexcept {
+                                                Bits<Arch> (&keys)[kRows]) noexcept {
     Floats<Arch> sums[kCodes][kRows];
     project_stable<Arch>(projections, x, plan.dim, sums);
     for (std::size_t j = 0; j < kCodes; ++j) {
@@ -73,8 +73,8 @@ template <class Arch, std::size_t kRows, std::size_t kCodes, class Store>
     constexpr std::size_t kCount = Lanes<Arch>::kCount;
     for (std::size_t t = 0; t < plan.l; t += kCount) {
         const std::size_t lane = t % 16;
-        Words<Arch> keys[kRows];
-        for (Words<Arch>& key : keys) key = Words<Arch>(plan.seed);
+        Bits<Arch> keys[kRows];
+        for (Bits<Arch>& key : keys) key = Bits<Arch>(plan.seed);
         std::size_t code = t / 16 * plan.k;
         const std::size_t end = code + plan.k;
         for (; code + kCodes <= end; code += kCodes) {
@@ -99,7 +99,7 @@ template <class Arch, std::size_t kRows, std::size_t kCodes, class Store>
 template <class Arch>
 void hash_pstable(const PStablePlan& plan, const float* x, std::uint32_t* keys) noexcept {
     stable_keys<Arch, 1, 6>(
-        plan, x, [=](std::size_t, std::size_t t, std::size_t n, Words<Arch> lanes) {
+        plan, x, [=](std::size_t, std::size_t t, std::size_t n, Bits<Arch> lanes) {
             store_keys<Arch>(keys, 1, t, n, lanes);
         });
 }
@@ -120,7 +120,7 @@ void hash_pstable_rows(const PStablePlan& plan,
             for (std::size_t c = 0; c < plan.dim; ++c)
                 scratch[c * kRows + r] = centre == nullptr ? row[c] : row[c] - centre[c];
         }
-        const auto store = [&](std::size_t r, std::size_t t, std::size_t left, Words<Arch> lanes) {
+        const auto store = [&](std::size_t r, std::size_t t, std::size_t left, Bits<Arch> lanes) {
             if (r >= n) return;
             std::uint32_t* const out = keys + (first + r) * layout.row_stride;
             store_keys<Arch>(out, layout.table_stride, t, left, lanes);

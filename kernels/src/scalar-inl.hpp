@@ -16,9 +16,9 @@
 #include <slidekit/kernels/dot.hpp>
 #include <slidekit/kernels/optimizer.hpp>
 
-#include "scalar-hadamard-inl.hpp"
-#include "scalar-fused-inl.hpp"
 #include "scalar-dedup-inl.hpp"
+#include "scalar-fused-inl.hpp"
+#include "scalar-hadamard-inl.hpp"
 #include "scalar-hash-inl.hpp"
 #include "scalar-projections-inl.hpp"
 #include "scalar-sparse-dwta-inl.hpp"
