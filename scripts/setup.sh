@@ -9,14 +9,16 @@ base=(g++ meson ninja-build pkg-config binutils git python3
 clang=(clang libclang-rt-14-dev)
 emulation=(qemu-user g++-aarch64-linux-gnu googletest)
 plot=(python3-matplotlib)
+bench=(libeigen3-dev libxxhash-dev)
 
 usage() {
     cat <<'TEXT'
-usage: scripts/setup.sh [--with clang|emulation|plot]...
+usage: scripts/setup.sh [--with clang|emulation|plot|bench]...
 Installs what slidekit needs from Debian (12 or later): compiler, meson and libraries;
   --with clang      also clang and its sanitizer runtimes, as .ci/run uses them
   --with emulation  also qemu-user and the compiler for arm64, for scripts/emulated_tests.sh
   --with plot       also matplotlib, for scripts/plot.sh
+  --with bench      also the libraries that scripts/bench.sh runs beside the kernels
 TEXT
 }
 
@@ -26,6 +28,7 @@ while [ $# -gt 0 ]; do
         "--with clang") wanted+=("${clang[@]}"); shift 2 ;;
         "--with emulation") wanted+=("${emulation[@]}"); shift 2 ;;
         "--with plot") wanted+=("${plot[@]}"); shift 2 ;;
+        "--with bench") wanted+=("${bench[@]}"); shift 2 ;;
         "--help "*) usage; exit 0 ;;
         *) echo "setup.sh: unknown argument \"$1 ${2-}\"; see scripts/setup.sh --help" >&2; exit 2 ;;
     esac

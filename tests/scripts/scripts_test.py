@@ -1,4 +1,4 @@
-"""The scripts, on small inputs: the data recipe, the counting of tests, the summary, the symbol gate."""
+"""The scripts, on small inputs: the data recipe, the counting of tests, the summary, the tables, the symbol gate."""
 
 import json
 import shutil
@@ -150,6 +150,51 @@ class Gates(Folder):
     def test_symbol_gate_fails_on_a_planted_weak_symbol(self):
         self.assertEqual(run("check_isa_symbols.py", "--self-test").returncode, 0)
         self.assertEqual(run("check_isa_symbols.py", self.dir / "none.a").returncode, 1)
+
+
+class BenchTable(unittest.TestCase):
+    REPORT = Path(__file__).with_name("kernels_bench.json")
+
+    def lines(self):
+        ran = run("bench_table.py", self.REPORT)
+        self.assertEqual((ran.returncode, ran.stderr), (0, ""))
+        return ran.stdout.splitlines()
+
+    def test_takes_medians_of_single_runs(self):
+        warm = self.lines()[-2].split()
+        self.assertEqual(warm[:5], ["dot_f32", "warm", "dim=128", "avx2", "4.00"])
+        self.assertIn("-O3 10.0x", self.lines()[-2])
+        self.assertIn("75 % (L1)", self.lines()[-2])
+
+    def test_measures_cold_rows_against_the_probe_beside_them(self):
+        self.assertIn("90 % (rows, L3)", self.lines()[-1])
+
+    def test_says_what_is_wrong_or_missing(self):
+        self.assertIn("eigen wrong", self.lines()[-1])
+        self.assertIn("  OpenBLAS is missing", self.lines())
+
+    def test_names_sizes_by_their_last_part_where_no_other_has_it(self):
+        self.assertIn("cold rows.rows=99 dim=128 x.rows=5", self.lines()[-1])
+
+    def test_refuses_what_is_no_report(self):
+        self.assertEqual(run("bench_table.py").returncode, 2)
+        ran = run("bench_table.py", Path(__file__))
+        self.assertEqual(ran.returncode, 1)
+        self.assertIn("no report of kernels_bench", ran.stderr)
+
+
+class Bench(unittest.TestCase):
+    def refused(self, *arguments):
+        ran = subprocess.run([SCRIPTS / "bench.sh", *arguments], capture_output=True, text=True)
+        self.assertEqual(ran.returncode, 2, ran.stderr)
+        return ran.stderr
+
+    def test_names_the_flag_that_it_refuses(self):
+        self.assertIn('unknown flag "--fast"', self.refused("kernels", "--fast"))
+        self.assertIn('unknown subject "tables"', self.refused("tables"))
+        self.assertIn("--json needs a value", self.refused("kernels", "--json"))
+        self.assertIn("--filter", self.refused("kernels", "--filter", "("))
+        self.assertIn("name a subject", self.refused())
 
 
 if __name__ == "__main__":
