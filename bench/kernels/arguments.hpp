@@ -78,10 +78,11 @@ public:
     Arguments(const Arguments&) = delete;
     Arguments& operator=(const Arguments&) = delete;
 
-    /// The arguments asked for next are another set's; `shared` ones but the ids are the first's.
+    /// The arguments asked for next are another set's; `shared`: all but ids and numbers are the
+    /// first's.
     void begin_set(bool shared) {
         shared_ = shared;
-        first_ = arrays_.empty();
+        first_ = ids_.empty();
         next_ = 0;
         next_plan_ = 0;
         next_table_.clear();
@@ -90,11 +91,18 @@ public:
 
     template <class T>
     const T* input(std::size_t n) {
-        return filled<T>(n, Role::input, [this] { return any_value<T>(); });
+        // What points into other arrays belongs to its set, as they do.
+        const bool is_struct = std::is_class_v<T> && !HalfFloat<T>;
+        return filled<T>(
+            n, is_struct ? Role::index : Role::input, [this] { return any_value<T>(); });
     }
     template <class T>
     T* output(std::size_t n) {
-        return filled<T>(n, Role::output, [this] { return any_value<T>(); });
+        // Stamps begin below every epoch.
+        const bool is_stamp = std::is_same_v<T, std::uint16_t>;
+        if (is_stamp) writes_stamps_ = true;
+        return filled<T>(
+            n, Role::output, [this, is_stamp] { return is_stamp ? T{} : any_value<T>(); });
     }
     template <class T>
     T* scratch(std::size_t n) {
@@ -178,10 +186,20 @@ public:
     }
     template <class T>
     T scalar() {
-        if constexpr (std::is_floating_point_v<T>) return T{0.75};
-        return static_cast<T>(draw_.bits());
+        if constexpr (std::is_floating_point_v<T>) {
+            return T{0.75};
+        } else if constexpr (std::is_same_v<T, std::uint16_t>) {
+            takes_epoch_ = true;
+            constexpr std::size_t kEpoch = 256;  // more than an id occurs in a call
+            return static_cast<T>(kLeast + (shared_ ? kEpoch * (ids_.size() - 1) : 0));
+        } else {
+            return static_cast<T>(draw_.bits());
+        }
     }
     bool maybe() { return true; }
+
+    /// Whether a call leaves stamps of its own epoch: before it is repeated they have to go.
+    [[nodiscard]] bool is_stamped() const { return takes_epoch_ && writes_stamps_; }
 
     /// Of one set's arrays.
     [[nodiscard]] std::size_t bytes() const {
@@ -221,6 +239,8 @@ public:
         std::byte* data;
         std::size_t bytes;
         Element element;
+        std::size_t element_bytes;
+        bool is_result;  // and no state of the caller's
     };
     [[nodiscard]] std::vector<Piece> outputs() const {
         constexpr std::size_t kWhole = std::size_t{64} << 20;
@@ -228,13 +248,23 @@ public:
         for (const Array& array : arrays_) {
             if (array.role != Role::output) continue;
             const Ids& chosen = ids_[0];
+            const bool is_result =
+                !is_stamped() || array.bytes != chosen.bound * sizeof(std::uint16_t);
             if (array.bytes <= kWhole || chosen.bound == 0) {
-                pieces.push_back({array.data, std::min(array.bytes, kWhole), array.element});
+                pieces.push_back({array.data,
+                                  std::min(array.bytes, kWhole),
+                                  array.element,
+                                  array.element_bytes,
+                                  is_result});
                 continue;
             }
             const std::size_t row = array.bytes / chosen.bound;
             for (std::size_t i = 0; i < chosen.count; ++i)
-                pieces.push_back({array.data + chosen.ids[i] * row, row, array.element});
+                pieces.push_back({array.data + chosen.ids[i] * row,
+                                  row,
+                                  array.element,
+                                  array.element_bytes,
+                                  true});
         }
         return pieces;
     }
@@ -246,8 +276,12 @@ private:
         std::size_t bytes;
         Role role;
         Element element;
+        std::size_t element_bytes;
         bool is_table;
     };
+
+    // Of 16-bit numbers: counts are below twice of it.
+    static constexpr std::size_t kLeast = 16;
 
     static constexpr std::size_t kTableBytes = std::size_t{4} << 20;
 
@@ -274,7 +308,7 @@ private:
         } else {
             data = memory_.emplace_back(bytes).data();
         }
-        if (first_) arrays_.push_back({data, bytes, role, element_of<T>(), is_table});
+        if (first_) arrays_.push_back({data, bytes, role, element_of<T>(), sizeof(T), is_table});
         return {reinterpret_cast<T*>(data), fresh};
     }
 
@@ -292,6 +326,8 @@ private:
         } else if constexpr (HalfFloat<T>) {
             const auto bits = std::bit_cast<std::uint32_t>(draw_.uniform());
             return T{static_cast<std::uint16_t>(bits >> 16)};
+        } else if constexpr (std::is_same_v<T, std::uint16_t>) {
+            return static_cast<T>(draw_.below(2 * kLeast));
         } else if constexpr (std::is_integral_v<T>) {
             return static_cast<T>(draw_.bits());
         } else {
@@ -303,6 +339,8 @@ private:
     test::Draw draw_;
     bool shared_ = false;
     bool first_ = true;
+    bool takes_epoch_ = false;
+    bool writes_stamps_ = false;
     std::size_t next_ = 0;
     std::size_t next_plan_ = 0;
     std::map<std::type_index, std::size_t> next_table_;

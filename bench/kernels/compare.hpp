@@ -72,6 +72,8 @@ struct Outcome {
     Bytes outputs;
     Bytes result;
     Element result_element = Element::bytes;
+    /// A function that returns how many it has written leaves the rest as it likes.
+    std::size_t written = std::numeric_limits<std::size_t>::max();
 };
 
 inline double error_between(const std::vector<Arguments::Piece>& pieces,
@@ -81,10 +83,14 @@ inline double error_between(const std::vector<Arguments::Piece>& pieces,
         expected.result.data(), got.result.data(), expected.result.size(), expected.result_element);
     std::size_t at = 0;
     for (const Arguments::Piece& piece : pieces) {
-        error = std::max(
-            error,
-            error_between(
-                expected.outputs.data() + at, got.outputs.data() + at, piece.bytes, piece.element));
+        const std::size_t elements = std::min(piece.bytes / piece.element_bytes, expected.written);
+        if (piece.is_result) {
+            error = std::max(error,
+                             error_between(expected.outputs.data() + at,
+                                           got.outputs.data() + at,
+                                           elements * piece.element_bytes,
+                                           piece.element));
+        }
         at += piece.bytes;
     }
     return error;
@@ -106,6 +112,7 @@ Outcome outcome_of(const Call& call,
         const auto* bytes = reinterpret_cast<const std::byte*>(&result);
         outcome.result.assign(bytes, bytes + sizeof(result));
         if (std::is_same_v<Result, float>) outcome.result_element = Element::f32;
+        if constexpr (std::is_same_v<Result, std::size_t>) outcome.written = result;
     }
     outcome.outputs = read_pieces(pieces);
     return outcome;

@@ -188,7 +188,8 @@ private:
         Sets<Entry> sets(tables_, shape.sizes);
         sets.add(shape.sizes, cold);
         const std::size_t wanted = set_count(sets.arguments, sets.work, cold);
-        while (sets.calls.size() < wanted) sets.add(shape.sizes, cold);
+        const bool shared = cold || sets.arguments.is_stamped();
+        while (sets.calls.size() < wanted) sets.add(shape.sizes, shared);
 
         // What would take many seconds for all rows of a table that is read from front to back
         // takes as long for each of a part of them.
@@ -242,6 +243,7 @@ private:
         if (cold)
             return std::clamp<std::size_t>(
                 ids.bound / std::max<std::size_t>(ids.count, 1), 1, kMostCold);
+        if (arguments.is_stamped()) return kMostWarm;
         const std::size_t room = work.flops > 0 ? caches_.l1_bytes / 2 : caches_.l2_bytes / 4;
         return std::clamp<std::size_t>(
             room / std::max<std::size_t>(arguments.bytes(), 1), 1, kMostWarm);
@@ -276,6 +278,18 @@ private:
             one.loop = [&sets, function](benchmark::State& state) {
                 for (auto _ : state) call_one(sets.calls[sets.take()], function);
             };
+            if (sets.arguments.is_stamped()) {
+                one.loop = [&sets, function, pieces, before](benchmark::State& state) {
+                    for (auto _ : state) {
+                        if (sets.next == 0) {
+                            state.PauseTiming();
+                            write_pieces(pieces, before);
+                            state.ResumeTiming();
+                        }
+                        call_one(sets.calls[sets.take()], function);
+                    }
+                };
+            }
             all.push_back(std::move(one));
         };
         constexpr double kNear = 1e-3;
