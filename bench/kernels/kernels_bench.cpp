@@ -12,6 +12,7 @@
 #include <fstream>
 #include <functional>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <regex>
 #include <string>
@@ -306,7 +307,10 @@ private:
             for (std::size_t i = 0; i < list.count; ++i) {
                 const Peer& peer = list.peers[i];
                 if (std::string_view(peer.kernel) != Entry::name) continue;
-                add(peer.who, active_, reinterpret_cast<Function>(peer.function), near);
+                add(peer.who,
+                    active_,
+                    reinterpret_cast<Function>(peer.function),
+                    peer.has_same_results ? near : std::numeric_limits<double>::infinity());
             }
         }
         write_pieces(pieces, before);

@@ -13,6 +13,7 @@ struct Peer {
     const char* kernel;
     const char* who;
     void (*function)();
+    bool has_same_results = true;
 };
 
 struct PeerList {
@@ -21,13 +22,21 @@ struct PeerList {
 };
 
 template <class Function>
-Peer make_peer(const char* kernel, const char* who, Function function) {
-    return {kernel, who, reinterpret_cast<void (*)()>(function)};
+Peer make_peer(const char* kernel, const char* who, Function function, bool has_same_results) {
+    return {kernel, who, reinterpret_cast<void (*)()>(function), has_same_results};
 }
 
 }  // namespace slidekit::bench
 
 /// An element of a list of peers: the compiler checks that its type is the kernel's.
-#define SLIDEKIT_PEER(kernel, who, function)                              \
+#define SLIDEKIT_PEER(kernel, who, function) SLIDEKIT_PEER_WITH(kernel, who, function, true)
+
+/// One that does the same job with other results, which are not compared: another hash.
+#define SLIDEKIT_RIVAL(kernel, who, function) SLIDEKIT_PEER_WITH(kernel, who, function, false)
+
+#define SLIDEKIT_PEER_WITH(kernel, who, function, has_same_results)       \
     ::slidekit::bench::make_peer<decltype(&::slidekit::kernels::kernel)>( \
-        #kernel, who, static_cast<decltype(&::slidekit::kernels::kernel)>(&function))
+        #kernel,                                                          \
+        who,                                                              \
+        static_cast<decltype(&::slidekit::kernels::kernel)>(&function),   \
+        has_same_results)

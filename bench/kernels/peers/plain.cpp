@@ -18,7 +18,8 @@ namespace {
 
 std::vector<Peer> peers_of(const kernels::detail::KernelTable& table, const char* who) {
     return {
-#define SLIDEKIT_KERNEL(name, result, parameters, arguments, ...) make_peer(#name, who, table.name),
+#define SLIDEKIT_KERNEL(name, result, parameters, arguments, ...) \
+    make_peer(#name, who, table.name, true),
 #include "kernels.def"
 #undef SLIDEKIT_KERNEL
     };

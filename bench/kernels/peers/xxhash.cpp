@@ -7,6 +7,13 @@
 
 namespace slidekit::bench {
 
-PeerList xxhash_peers() { return {nullptr, 0}; }
+PeerList xxhash_peers() {
+#if __has_include("xxhash.hpp")
+    static const Peer all[] = {SLIDEKIT_RIVAL(mix_keys, "xxhash", xxhash::mix_keys)};
+    return {all, std::size(all)};
+#else
+    return {nullptr, 0};
+#endif
+}
 
 }  // namespace slidekit::bench
