@@ -61,7 +61,7 @@ void adagrad_groups(GroupsView groups,
                     AdagradRows rows,
                     AdagradBias bias,
                     const AdagradStep& step) noexcept {
-    constexpr std::size_t kAhead = 12;
+    constexpr std::size_t kAhead = 32;
     constexpr std::size_t kMostKept = 1024;
     using F = Floats<Arch>;
     alignas(64) float kept[kMostKept];
@@ -71,7 +71,7 @@ void adagrad_groups(GroupsView groups,
         for (std::size_t g = 0; g < groups.count; ++g) {
             if (g + kAhead < groups.count) {
                 const std::size_t next = groups.ids[g + kAhead];
-                prefetch_row(rows.weights.row(next), dim);
+                prefetch_row_to_l2(rows.weights.row(next), dim);
                 __builtin_prefetch(rows.state + next);
             }
             const std::size_t id = groups.ids[g];

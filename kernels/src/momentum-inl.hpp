@@ -57,9 +57,11 @@ inline void momentum_bias(const MomentumBias& bias,
                           std::size_t id,
                           float g,
                           const MomentumStep& step) noexcept {
-    const float u = step.momentum * bias.velocity[id] + g;
+    const bool nesterov = step.nesterov != 0;
+    const float u = __builtin_fmaf(step.momentum, bias.velocity[id], g);
+    const float ahead = __builtin_fmaf(nesterov ? -step.lr : -0.0F, g, bias.weights[id]);
     bias.velocity[id] = u;
-    bias.weights[id] -= step.lr * (step.nesterov != 0 ? g + step.momentum * u : u);
+    bias.weights[id] = __builtin_fmaf(nesterov ? -(step.lr * step.momentum) : -step.lr, u, ahead);
 }
 
 template <class Arch>
@@ -70,7 +72,7 @@ void momentum_groups(GroupsView groups,
                      MomentumRows rows,
                      MomentumBias bias,
                      const MomentumStep& step) noexcept {
-    constexpr std::size_t kAhead = 6;
+    constexpr std::size_t kAhead = 16;
     using F = Floats<Arch>;
     const MomentumLanes<Arch> lanes(step);
     const GroupsPass pass{groups, values, vectors, back};
@@ -78,8 +80,8 @@ void momentum_groups(GroupsView groups,
         const auto prefetch = [&](std::size_t g) SLIDEKIT_INLINE {
             if (g >= groups.count) return;
             const std::size_t id = groups.ids[g];
-            prefetch_row(rows.weights.row(id), dim);
-            prefetch_row(rows.velocity + id * rows.weights.stride, dim);
+            prefetch_row_to_l2(rows.weights.row(id), dim);
+            prefetch_row_to_l2(rows.velocity + id * rows.weights.stride, dim);
             if (bias.weights == nullptr) return;
             __builtin_prefetch(bias.weights + id);
             __builtin_prefetch(bias.velocity + id);

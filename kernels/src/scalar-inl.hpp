@@ -332,9 +332,10 @@ inline void sgd_groups(GroupsView groups,
 
 inline void momentum_element(
     float& w, float& u, float gradient, float decay, const MomentumStep& step) noexcept {
-    u = step.momentum * u + gradient;
-    const float direction = step.nesterov != 0 ? gradient + step.momentum * u : u;
-    w = w - decay * w - step.lr * direction;
+    u = fused(step.momentum, u, gradient);
+    const bool nesterov = step.nesterov != 0;
+    const float ahead = fused(nesterov ? -step.lr : -0.0F, gradient, fused(-decay, w, w));
+    w = fused(nesterov ? -(step.lr * step.momentum) : -step.lr, u, ahead);
 }
 
 inline void momentum_row(float* weights,

@@ -91,7 +91,7 @@ TEST_P(Quantize, MapsAZeroRowToZeros) {
 TEST_P(Quantize, ReadsBackWithinHalfAStep) {
     Draw draw(2);
     for (const std::size_t dim : test::kTailLengths) {
-        const std::vector<float> x = draw.normals(dim);
+        const GuardedBuffer<float> x(draw.normals(dim), Guard::after);
         std::vector<std::int8_t> q(dim);
         const GuardedBuffer<float> back(dim, Guard::after);
         const float s = quantize_i8(x.data(), dim, q.data());
