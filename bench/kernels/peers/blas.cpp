@@ -3,9 +3,7 @@
 
 #include "lists.hpp"
 
-#if __has_include("products_blas.hpp")
 #include "products_blas.hpp"
-#endif
 
 namespace slidekit::bench {
 namespace blas {
@@ -57,7 +55,6 @@ PeerList blas_peers() {
         SLIDEKIT_PEER(multiply_add, "openblas", blas::multiply_add),
         SLIDEKIT_PEER(transpose, "openblas", blas::transpose),
         SLIDEKIT_PEER(scale, "openblas", blas::scale),
-#if __has_include("products_blas.hpp")
         SLIDEKIT_PEER(dot, "openblas", blas::dot),
         SLIDEKIT_PEER(dot_rows, "openblas", blas::dot_rows),
         SLIDEKIT_PEER(dot_rows, "copy+sgemv", blas::dot_rows_copied),
@@ -65,7 +62,6 @@ PeerList blas_peers() {
         SLIDEKIT_PEER(axpy, "openblas", blas::axpy),
         SLIDEKIT_PEER(bag_rows, "openblas", blas::bag_rows),
         SLIDEKIT_PEER(scatter_rows, "openblas", blas::scatter_rows),
-#endif
     };
     return {all, std::size(all)};
 }

@@ -90,6 +90,7 @@ inline void hash_dwta_rows(const kernels::DwtaPlan& plan,
     }
 }
 
+/// Not the released engine's: the kernel's own rules for empty bins, loop by loop, and so "plain".
 /// Repeats of an id and ids out of order may end otherwise than in the kernel.
 inline void hash_dwta_sparse(const kernels::SparseDwtaPlan& plan,
                              kernels::SparseView input,

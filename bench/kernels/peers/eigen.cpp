@@ -4,9 +4,7 @@
 
 #include "lists.hpp"
 
-#if __has_include("products_eigen.hpp")
 #include "products_eigen.hpp"
-#endif
 
 namespace slidekit::bench {
 namespace eigen {
@@ -77,7 +75,6 @@ PeerList eigen_peers() {
         SLIDEKIT_PEER(exp_sum, "eigen", eigen::exp_sum),
         SLIDEKIT_PEER(scale, "eigen", eigen::scale),
         SLIDEKIT_PEER(apply_softmax_columns, "eigen", eigen::apply_softmax_columns),
-#if __has_include("products_eigen.hpp")
         SLIDEKIT_PEER(dot, "eigen", eigen::dot),
         SLIDEKIT_PEER(dot_rows, "eigen", eigen::dot_rows),
         SLIDEKIT_PEER(dot_groups, "eigen", eigen::dot_groups),
@@ -87,7 +84,6 @@ PeerList eigen_peers() {
         SLIDEKIT_PEER(axpy, "eigen", eigen::axpy),
         SLIDEKIT_PEER(bag_rows, "eigen", eigen::bag_rows),
         SLIDEKIT_PEER(scatter_rows, "eigen", eigen::scatter_rows),
-#endif
     };
     return {all, std::size(all)};
 }
