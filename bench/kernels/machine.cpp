@@ -34,7 +34,6 @@ using Words [[gnu::vector_size(kVectorBytes)]] = std::int32_t;
 using Floats [[gnu::vector_size(kVectorBytes)]] = float;
 
 constexpr std::size_t kLine = 64;
-constexpr std::size_t kAhead = 8192;  // bytes
 
 Words load(const std::byte* at) {
     Words words;
@@ -197,18 +196,28 @@ Limits measure_limits(const Caches& caches) {
     return limits;
 }
 
+void ask_for(const std::byte* row, std::size_t bytes, Fetch fetch) {
+    for (std::size_t at = 0; at < bytes; at += kLine) {
+        if (fetch == Fetch::into_l1) {
+            __builtin_prefetch(row + at);
+        } else {
+            __builtin_prefetch(row + at, 0, 2);
+        }
+    }
+}
+
 void probe_rows(const std::vector<ProbedTable>& tables,
                 const std::uint32_t* ids,
-                std::size_t count) {
+                std::size_t count,
+                Fetch fetch) {
+    const std::size_t ahead_bytes = fetch == Fetch::into_l1 ? 8192 : 16384;
     const Words zero = opaque_zero();
     Words sum = {};
     for (std::size_t i = 0; i < count; ++i) {
         for (const ProbedTable& table : tables) {
-            const std::size_t ahead = std::max<std::size_t>(1, kAhead / table.row_bytes);
+            const std::size_t ahead = std::max<std::size_t>(1, ahead_bytes / table.row_bytes);
             if (i + ahead < count) {
-                const std::byte* next = table.data + ids[i + ahead] * table.stride_bytes;
-                for (std::size_t at = 0; at < table.row_bytes; at += kLine)
-                    __builtin_prefetch(next + at);
+                ask_for(table.data + ids[i + ahead] * table.stride_bytes, table.row_bytes, fetch);
             }
             std::byte* row = table.data + ids[i] * table.stride_bytes;
             if (table.written) {

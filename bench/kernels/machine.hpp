@@ -39,11 +39,15 @@ struct ProbedTable {
     bool written;
 };
 
-/// The rows `ids` of all tables, in this order, asked for 8 KB ahead as the kernels do. Written
-/// rows keep their values.
+/// How rows are asked for before their turn, as the kernels do: 8 KB ahead into L1, or 16 KB ahead
+/// into L2. Which is faster hangs on the processor and on the length of the list.
+enum class Fetch { into_l1, into_l2 };
+
+/// The rows `ids` of all tables, in this order. Written rows keep their values.
 void probe_rows(const std::vector<ProbedTable>& tables,
                 const std::uint32_t* ids,
-                std::size_t count);
+                std::size_t count,
+                Fetch fetch);
 
 /// All of the tables, from front to back.
 void probe_sweep(const std::vector<ProbedTable>& tables);

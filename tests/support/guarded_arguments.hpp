@@ -250,7 +250,7 @@ private:
     };
 
     // A mishap may make sizes that no memory has; calls with them are to be refused.
-    static constexpr std::size_t kMostElements = std::size_t{1} << 20;
+    static constexpr std::size_t kMostElements = std::size_t{1} << 22;
 
     template <class T>
     T* allocate(std::size_t n, Role role) {
