@@ -330,12 +330,22 @@ inline void sgd_groups(GroupsView groups,
     }
 }
 
-inline void momentum_element(
-    float& w, float& u, float gradient, float decay, const MomentumStep& step) noexcept {
+// `kept` is the weight after decay.
+inline float momentum_moved(float kept,
+                            float& u,
+                            float gradient,
+                            const MomentumStep& step) noexcept {
     u = fused(step.momentum, u, gradient);
     const bool nesterov = step.nesterov != 0;
-    const float ahead = fused(nesterov ? -step.lr : -0.0F, gradient, fused(-decay, w, w));
-    w = fused(nesterov ? -(step.lr * step.momentum) : -step.lr, u, ahead);
+    const float ahead = fused(nesterov ? -step.lr : -0.0F, gradient, kept);
+    return fused(nesterov ? -(step.lr * step.momentum) : -step.lr, u, ahead);
+}
+
+inline void momentum_element(float& w,
+                             float& u,
+                             float gradient,
+                             const MomentumStep& step) noexcept {
+    w = momentum_moved(fused(-step.decay, w, w), u, gradient, step);
 }
 
 inline void momentum_row(float* weights,
@@ -344,7 +354,7 @@ inline void momentum_row(float* weights,
                          std::size_t dim,
                          const MomentumStep& step) noexcept {
     for (std::size_t k = 0; k < dim; ++k)
-        momentum_element(weights[k], velocity[k], gradient[k], step.decay, step);
+        momentum_element(weights[k], velocity[k], gradient[k], step);
 }
 
 inline void momentum_groups(GroupsView groups,
@@ -360,11 +370,12 @@ inline void momentum_groups(GroupsView groups,
         float* u = rows.velocity + id * rows.weights.stride;
         for (std::size_t k = 0; k < rows.weights.dim; ++k) {
             const float gradient = group_gradient(groups, g, values, vectors, back, w, k);
-            momentum_element(w[k], u[k], gradient, step.decay, step);
+            momentum_element(w[k], u[k], gradient, step);
         }
         if (bias.weights == nullptr) continue;
         const float gradient = group_bias_gradient(groups, g, values);
-        momentum_element(bias.weights[id], bias.velocity[id], gradient, 0, step);
+        float& weight = bias.weights[id];
+        weight = momentum_moved(weight, bias.velocity[id], gradient, step);
     }
 }
 
