@@ -243,14 +243,17 @@ private:
     std::size_t set_count(const Arguments& arguments, const Work& work, bool cold) const {
         constexpr std::size_t kMostCold = 4096;
         constexpr std::size_t kMostWarm = 16;
+        constexpr std::size_t kMostChosen = 256;
         const Arguments::Ids& ids = arguments.ids_of(0);
         if (cold)
             return std::clamp<std::size_t>(
                 ids.bound / std::max<std::size_t>(ids.count, 1), 1, kMostCold);
         if (arguments.is_stamped()) return kMostWarm;
-        const std::size_t room = work.flops > 0 ? caches_.l1_bytes / 2 : caches_.l2_bytes / 4;
-        return std::clamp<std::size_t>(
-            room / std::max<std::size_t>(arguments.bytes(), 1), 1, kMostWarm);
+        const bool chooses = work.flops == 0;
+        const std::size_t room = chooses ? caches_.l2_bytes / 4 : caches_.l1_bytes / 2;
+        return std::clamp<std::size_t>(room / std::max<std::size_t>(arguments.bytes(), 1),
+                                       1,
+                                       chooses ? kMostChosen : kMostWarm);
     }
 
     // All but those in `left_out`, each compared with the scalar level: where that is left out,

@@ -16,11 +16,10 @@ namespace {
 template <class Arch>
 SLIDEKIT_INLINE inline Bits<Arch> rounded_up_by(Bits<Arch> x, Bits<Arch> more) noexcept {
     using I = Ints<Arch>;
-    // All ones where the magnitude is past infinity's.
-    const I distance = I(0x7f800000) - xsimd::bitwise_cast<I>(x & Bits<Arch>(0x7fffffffU));
-    const Bits<Arch> nan = xsimd::bitwise_cast<Bits<Arch>>(distance >> 31);
-    const Bits<Arch> quiet = x | Bits<Arch>(0x400000U);
-    return ((nan & quiet) | (~nan & (x + more))) >> 16;
+    const auto nan = xsimd::bitwise_cast<I>(x & Bits<Arch>(0x7fffffffU)) > I(0x7f800000);
+    const I quiet = xsimd::bitwise_cast<I>(x | Bits<Arch>(0x400000U));
+    const I rounded = xsimd::bitwise_cast<I>(x + more);
+    return xsimd::bitwise_cast<Bits<Arch>>(xsimd::select(nan, quiet, rounded)) >> 16;
 }
 
 template <class Arch>
