@@ -82,10 +82,14 @@ def shorten(shape):
                     for short, (name, value) in zip(last, pairs))
 
 
+def probe_of(functions):
+    return min((functions[who] for who in PROBES if who in functions), key=lambda runs: runs.ns, default=None)
+
+
 def lines_of(key, functions):
     kernel, heat, shape = key
     peers = sorted((who, runs) for who, runs in functions.items() if who not in LEVELS and who not in PROBES)
-    probe = min((functions[who] for who in PROBES if who in functions), key=lambda runs: runs.ns, default=None)
+    probe = probe_of(functions)
     for level in LEVELS:
         runs = functions.get(level)
         if runs is None:

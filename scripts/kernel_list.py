@@ -8,15 +8,19 @@ struct. Products:
   checks     kernel_checks.hpp: a function check_<kernel> that tells whether arguments keep the contract
   c_api      c_api_calls.inc: the C functions, which check and call
   calls      kernel_calls.hpp: arguments and calls of each kernel, for tests, fuzzers and benches
-  catalogue  the table of kernels/README.md; with --check like header
+  catalogue  the table of kernels/README.md; with --check like header. Its figures are taken from --results FILE,
+             which scripts/bench.sh kernels --json FILE writes; else they stay
 """
 
 import argparse
 import ast
+import json
 import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import bench_table
 
 CTYPES = {"std::size_t": "size_t", "std::uint64_t": "uint64_t", "std::uint32_t": "uint32_t", "std::int32_t": "int32_t",
           "std::uint16_t": "uint16_t", "std::int16_t": "int16_t", "std::uint8_t": "uint8_t", "std::int8_t": "int8_t",
@@ -671,22 +675,45 @@ def product_calls(_, kernels, __):
 
 
 
-def product_catalogue(folder, kernels, _):
-    readme = (folder / "README.md").read_text()
-    begin, end = "<!-- catalogue -->\n", "<!-- /catalogue -->"
+BEGIN, END = "<!-- catalogue -->\n", "<!-- /catalogue -->"
+
+
+def product_catalogue(folder, kernels, _, results=None):
+    """Measured figures come from the results of scripts/bench.sh kernels; without any, those that stand there stay."""
+    head, rest = (folder / "README.md").read_text().split(BEGIN)
+    present, tail = rest.split(END)
+    speeds = measured(kernels, results) if results else {
+        row.split("|")[1].strip(): row.split("|")[-2].strip() for row in present.splitlines() if row.startswith("| `")}
     rows, subject = [], None
     for kernel in kernels:
         if kernel.subject != subject:
             subject = kernel.subject
-            rows += ["", f"### {subject}", "", "| kernel | job | arguments | a call moves, computes | levels agree |",
-                     "|---|---|---|---|---|"]
+            rows += ["", f"### {subject}", "",
+                     "| kernel | job | arguments | a call moves, computes | levels agree | ns a unit, share of the limit |",
+                     "|---|---|---|---|---|---|"]
         sentence = re.split(r"(?<=\S[.;])\s", " ".join(kernel.comment).replace("|", "\\|"))[0].rstrip(";")
         arguments = ", ".join(describe(kernel, item) for item in kernel.items.values())
         agree = {"exact": "bit for bit", "finite": "bit for bit, numbers", "near": "within rounding"}[kernel.agreement]
-        rows.append(f"| `{kernel.name}` {kernel.dtype} | {sentence} | {arguments} | "
-                    f"{kernel.work[1]} B, {kernel.work[2]} flop | {agree} |")
-    head, rest = readme.split(begin)
-    return head + begin + "\n".join(rows[1:]) + "\n" + end + rest.split(end)[1]
+        name = f"`{kernel.name}` {kernel.dtype}"
+        rows.append(f"| {name} | {sentence} | {arguments} | {kernel.work[1]} B, {kernel.work[2]} flop | {agree} "
+                    f"| {speeds.get(name, '')} |")
+    return head + BEGIN + "\n".join(rows[1:]) + "\n" + END + tail
+
+
+def measured(kernels, results):
+    """{name in the catalogue: what it reached at each shape, at the level that the machine takes}"""
+    report = json.loads(results.read_text())
+    level = report["context"]["level"]
+    units = {f"{kernel.name}_{kernel.dtype}": kernel for kernel in kernels}
+    cells = {}
+    for (name, heat, shape), functions in bench_table.read(report).items():
+        runs, kernel = functions.get(level), units.get(name)
+        if runs is None or runs.complaint or kernel is None:
+            continue
+        limit = bench_table.limit_of(runs, bench_table.probe_of(functions))
+        cells.setdefault(f"`{kernel.name}` {kernel.dtype}", []).append(
+            f"{heat} {bench_table.shorten(shape)}: {bench_table.significant(runs.ns)} a {kernel.unit}, {limit}")
+    return {name: "; ".join(cell) for name, cell in cells.items()}
 
 
 def describe(kernel, item):
@@ -706,10 +733,12 @@ def main():
     parser.add_argument("product", choices=["header", "checks", "c_api", "calls", "catalogue"])
     parser.add_argument("output", type=Path, nargs="?")
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--results", type=Path, help="of the catalogue: JSON of scripts/bench.sh kernels")
     arguments = parser.parse_args()
     kept = {"header": arguments.folder / "include/slidekit/kernels.h", "catalogue": arguments.folder / "README.md"}
+    results = [arguments.results] if arguments.product == "catalogue" else []
     text = globals()["product_" + arguments.product](
-        arguments.folder, read_kernels(arguments.folder), read_structs(arguments.folder))
+        arguments.folder, read_kernels(arguments.folder), read_structs(arguments.folder), *results)
     output = arguments.output or kept.get(arguments.product) or fail(f"{arguments.product}: no output named")
     if arguments.check:
         if not output.exists() or output.read_text() != text:
