@@ -176,9 +176,7 @@ public:
             std::size_t sizes[Entry::size_count];
             draw_sizes<Entry>(draw, sizes);
             sizes[swept] = n;
-            std::size_t work = 1;
-            for (const std::size_t size : sizes) work *= std::max<std::size_t>(size, 1);
-            if (work > kMostWork) continue;
+            if (calls::product_of_sizes<Entry>(sizes) > kMostWork) continue;
             try {
                 compare<Entry>(isa_, sizes, draw.bits(), guard, data);
                 return true;

@@ -38,6 +38,15 @@ struct Shape {
     std::size_t sizes[kSizes];
 };
 
+/// All sizes of a call multiplied: what the scalar level has to keep up with is about as much.
+template <class Entry>
+std::size_t product_of_sizes(const std::size_t* sizes) {
+    std::size_t product = 1;
+    for (std::size_t i = 0; i < Entry::size_count; ++i)
+        product *= std::max<std::size_t>(sizes[i], 1);
+    return product;
+}
+
 /// Of one call: units done, bytes of rows and vectors moved, arithmetic operations.
 struct Work {
     double items;
