@@ -11,16 +11,13 @@
 
 #include <slidekit/kernels/hadamard.hpp>
 #include <slidekit/kernels/hash.hpp>
-#include <slidekit/kernels/projections.hpp>
 
 namespace slidekit::bench::textbook {
 
 using kernels::HadamardPlan;
 using kernels::KeyLayout;
-using kernels::ProjectionPlan;
 using kernels::RowMatrix;
 using kernels::SimHashPlan;
-using kernels::SparseView;
 
 // One projection after the other, the sign looked up beside the coordinate, as in the released
 // SLIDE.
@@ -58,20 +55,6 @@ inline void hash_simhash(const SimHashPlan& plan, const float* x, std::uint32_t*
     std::vector<float> projections(std::size_t{plan.k} * plan.l);
     textbook::project_simhash(plan, x, projections.data());
     textbook::hash_projections(projections.data(), nullptr, plan.k, plan.l, keys);
-}
-
-// Coordinate after coordinate through the matrix.
-inline void update_projections(const ProjectionPlan& plan,
-                               SparseView change,
-                               float* projections) noexcept {
-    const std::size_t quads = (std::size_t{plan.dim} + 3) / 4 + 1;
-    for (std::size_t i = 0; i < change.nnz; ++i) {
-        const std::size_t c = change.ids[i];
-        for (std::size_t bit = 0; bit < std::size_t{plan.k} * plan.l; ++bit) {
-            const std::size_t at = ((bit / 16 * quads + c / 4) * 16 + bit % 16) * 4 + c % 4;
-            projections[bit] += static_cast<float>(plan.coefficients[at]) * change.values[i];
-        }
-    }
 }
 
 // The fast Walsh-Hadamard transform in three loops.

@@ -29,9 +29,6 @@ PeerList textbook_peers() {
         SLIDEKIT_PEER(hash_simhash_rows, "textbook", textbook::hash_simhash_rows),
         SLIDEKIT_PEER(hash_hadamard, "textbook", textbook::hash_hadamard),
         SLIDEKIT_PEER(hash_hadamard_rows, "textbook", textbook::hash_hadamard_rows),
-        SLIDEKIT_PEER(project_simhash, "textbook", textbook::project_simhash),
-        SLIDEKIT_PEER(update_projections, "textbook", textbook::update_projections),
-        SLIDEKIT_PEER(hash_projections, "textbook", textbook::hash_projections),
     };
     return {all.data(), all.size()};
 }
