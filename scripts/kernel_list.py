@@ -702,11 +702,14 @@ def product_catalogue(folder, kernels, _, results=None):
 
 def measured(kernels, results):
     """{name in the catalogue: what it reached at each shape, at the level that the machine takes}"""
-    report = json.loads(results.read_text())
-    level = report["context"]["level"]
+    try:
+        report = json.loads(results.read_text())
+        level, shapes = report["context"]["level"], bench_table.read(report)
+    except (OSError, ValueError, KeyError) as error:
+        fail(f"{results}: no report of scripts/bench.sh kernels: {error}")
     units = {f"{kernel.name}_{kernel.dtype}": kernel for kernel in kernels}
     cells = {}
-    for (name, heat, shape), functions in bench_table.read(report).items():
+    for (name, heat, shape), functions in shapes.items():
         runs, kernel = functions.get(level), units.get(name)
         if runs is None or runs.complaint or kernel is None:
             continue

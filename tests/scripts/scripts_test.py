@@ -1,4 +1,5 @@
-"""The scripts, on small inputs: the data recipe, the counting of tests, the summary, the tables, the symbol gate."""
+"""The scripts, on small inputs: the data recipe, the counting of tests, the summary, the tables, the symbol gate,
+the list of kernels."""
 
 import json
 import shutil
@@ -150,6 +151,50 @@ class Gates(Folder):
     def test_symbol_gate_fails_on_a_planted_weak_symbol(self):
         self.assertEqual(run("check_isa_symbols.py", "--self-test").returncode, 0)
         self.assertEqual(run("check_isa_symbols.py", self.dir / "none.a").returncode, 1)
+
+
+class KernelList(Folder):
+    def setUp(self):
+        super().setUp()
+        shutil.copytree(SCRIPTS.parent / "kernels", self.dir / "kernels")
+
+    def edit(self, name, old, new):
+        file = self.dir / "kernels" / name
+        text = file.read_text()
+        self.assertIn(old, text)
+        file.write_text(text.replace(old, new, 1))
+
+    def test_fails_where_the_kept_header_is_not_what_the_list_says(self):
+        self.assertEqual(run("kernel_list.py", self.dir / "kernels", "header", "--check").returncode, 0)
+        self.edit("src/kernels.def", "SLIDEKIT_KERNEL(axpy, void, (float a,", "SLIDEKIT_KERNEL(axpy, void, (double a,")
+        done = run("kernel_list.py", self.dir / "kernels", "header", "--check")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("run: scripts/kernel_list.py kernels header", done.stderr)
+
+    def test_names_the_kernel_whose_contract_is_wrong(self):
+        self.edit("src/kernels.def", '"x[dim], y[dim]", near,', '"x[dim], z[dim]", near,')
+        done = run("kernel_list.py", self.dir / "kernels", "checks", self.dir / "out.hpp")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('dot: the contract speaks of "z", which is no parameter', done.stderr)
+        self.assertFalse((self.dir / "out.hpp").exists())
+
+    def test_checks_follow_from_the_contract(self):
+        done = run("kernel_list.py", self.dir / "kernels", "checks", self.dir / "out.hpp")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        check = (self.dir / "out.hpp").read_text().split("inline Status check_dot_rows(")[1].split("\n}")[0]
+        self.assertIn("array(x, std::size_t{rows.dim}, Null::refused)", check)
+        self.assertIn("elements_below(ids, std::size_t{count}, std::size_t{rows.rows}, Order::any)", check)
+
+    def test_takes_figures_from_results_and_keeps_them_without(self):
+        catalogue = self.dir / "kernels/README.md"
+        results = Path(__file__).resolve().parent / "kernels_bench.json"
+        self.assertEqual(run("kernel_list.py", self.dir / "kernels", "catalogue", "--results", results).returncode, 0)
+        measured = catalogue.read_text()
+        self.assertEqual(run("kernel_list.py", self.dir / "kernels", "catalogue").returncode, 0)
+        self.assertEqual(catalogue.read_text(), measured)
+        done = run("kernel_list.py", self.dir / "kernels", "catalogue", "--results", self.dir / "none.json")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("none.json: no report of scripts/bench.sh kernels", done.stderr)
 
 
 class BenchTable(unittest.TestCase):
