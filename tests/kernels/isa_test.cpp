@@ -1,7 +1,8 @@
 // Choice of the level: by name, by code and, in runs of their own, by SLIDEKIT_ISA.
 //
 // That a level is really the one that runs is seen in its arithmetic: only the scalar level rounds
-// products before it adds them, and each width has an order of sums of its own.
+// products before it adds them, each width has an order of sums of its own, and the instruction for
+// products of bf16 takes the smallest numbers for zeros.
 #include <slidekit/kernels/isa.hpp>
 
 #include <cstdlib>
@@ -10,6 +11,7 @@
 
 #include <gtest/gtest.h>
 #include <slidekit/kernels/axpy.hpp>
+#include <slidekit/kernels/bf16.hpp>
 #include <slidekit/kernels/dot.hpp>
 
 namespace slidekit::kernels {
@@ -40,10 +42,17 @@ bool lanes_are_512_bits() {
     return dot(x.data(), ones.data(), x.size()) == 1;
 }
 
+bool products_of_bf16_lose_subnormals() {
+    const Bf16 x[1] = {{.bits = 0x0001}};
+    const Bf16 one[1] = {{.bits = 0x3f80}};
+    return dot_bf16(x, one, 1) == 0;
+}
+
 void expect_runs(Isa isa) {
     EXPECT_EQ(active_isa(), isa);
     EXPECT_EQ(products_are_fused(), isa != Isa::scalar);
     EXPECT_EQ(lanes_are_512_bits(), isa >= Isa::avx512);
+    EXPECT_EQ(products_of_bf16_lose_subnormals(), isa == Isa::avx512bf16);
 }
 
 bool says(std::string_view message, std::string_view words) {
