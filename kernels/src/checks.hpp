@@ -65,19 +65,26 @@ Status array(const T* data, std::size_t count, Null null = Null::refused) noexce
                                                                  : Status::ok;
 }
 
+// An array laid out like a matrix.
+template <class T, class M>
+Status beside(const T* data, const RowMatrix<M>& m) noexcept {
+    return array(data, product(m.rows, m.stride));
+}
+
 template <class T>
 Status matrix(const RowMatrix<T>& m, Null null = Null::refused) noexcept {
     if (m.data == nullptr && null == Null::allowed) return Status::ok;
     if (m.stride < m.dim) return Status::invalid_size;
     if (const Status s = fits(product(m.rows, m.stride), sizeof(T)); s != Status::ok) return s;
-    return m.data == nullptr && m.rows > 0 && m.dim > 0 ? Status::null_pointer : Status::ok;
+    // Where there are rows, their places are computed, and an offset of null is undefined.
+    return m.data == nullptr && m.rows > 0 ? Status::null_pointer : Status::ok;
 }
 
 inline Status strided(const StridedMatrix& m) noexcept {
     const std::size_t last =
         sum(product(less(m.rows, 1), m.row_stride), product(less(m.columns, 1), m.column_stride));
     if (const Status s = fits(sum(last, 1), sizeof(float)); s != Status::ok) return s;
-    return m.data == nullptr && m.rows > 0 && m.columns > 0 ? Status::null_pointer : Status::ok;
+    return m.data == nullptr && m.rows > 0 ? Status::null_pointer : Status::ok;
 }
 
 inline Status laid_out(const std::uint32_t* keys,
@@ -161,29 +168,24 @@ Status is_valid(const Options&) noexcept {
 
 inline Status is_valid(const AdamRows& rows) noexcept {
     if (const Status s = matrix(rows.weights); s != Status::ok) return s;
-    const std::size_t count = product(rows.weights.rows, rows.weights.dim);
-    if (const Status s = array(rows.first, count); s != Status::ok) return s;
-    return array(rows.second, count);
+    if (const Status s = beside(rows.first, rows.weights); s != Status::ok) return s;
+    return beside(rows.second, rows.weights);
 }
 
 inline Status is_valid(const SplitRows& rows) noexcept {
     if (const Status s = matrix(rows.high); s != Status::ok) return s;
-    return array(rows.low, product(rows.high.rows, rows.high.dim));
+    return beside(rows.low, rows.high);
 }
 
 inline Status is_valid(const AdamSplitRows& rows) noexcept {
     if (const Status s = is_valid(SplitRows{rows.high, rows.low}); s != Status::ok) return s;
-    // The moments are the widest.
-    const std::size_t count = product(rows.high.rows, rows.high.stride);
-    if (const Status s = fits(count, sizeof(float)); s != Status::ok) return s;
-    if (const Status s = array(rows.first, product(rows.high.rows, rows.high.dim)); s != Status::ok)
-        return s;
-    return array(rows.second, product(rows.high.rows, rows.high.dim));
+    if (const Status s = beside(rows.first, rows.high); s != Status::ok) return s;
+    return beside(rows.second, rows.high);
 }
 
 inline Status is_valid(const MomentumRows& rows) noexcept {
     if (const Status s = matrix(rows.weights); s != Status::ok) return s;
-    return array(rows.velocity, product(rows.weights.rows, rows.weights.dim));
+    return beside(rows.velocity, rows.weights);
 }
 
 inline Status is_valid(const AdagradRows& rows) noexcept {

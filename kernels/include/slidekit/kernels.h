@@ -6,7 +6,7 @@
  * are zero where they must not be, overflow or do not fit together, and the contents of ids and plans.
  * slidekit_<kernel>_<dtype>_fast checks pointers and sizes only, in constant time: ids and the contents
  * of plans have to be right. Where a check fails, both return why, and touch no output. A call with
- * nothing to do (no rows, no elements) succeeds, and its arrays may then be null.
+ * nothing to do succeeds: an array of no elements may be null, and a matrix of no rows.
  *
  * What cannot be checked is the caller's: that an array really has the stated number of elements, and
  * that outputs do not overlap inputs.
