@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures every kernel beside its peers and the machine's limit, and prints one table.
 #   scripts/bench.sh kernels [--quick] [--filter RE] [--json FILE] [--builddir DIR] [--no-setup]
-#   --quick      a minute or two instead of ten, for a look: fewer and shorter runs
+#   --quick      one minute instead of six, for a look: fewer and shorter runs
 #   --filter RE  only shapes whose name <kernel>_<dtype>/<cold or warm>/<shape> has a match
 #   --json FILE  keeps the measurements, with the machine's description, in FILE
 set -euo pipefail
