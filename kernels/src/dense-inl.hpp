@@ -50,6 +50,8 @@ SLIDEKIT_INLINE inline void multiply_add_tile(const StridedMatrix& a,
 // way round of a, so that copies would cost what they save.
 template <class Arch>
 void multiply_add(StridedMatrix a, RowMatrix<const float> b, RowMatrix<float> c) noexcept {
+    // Nothing to add; b or c may then have no rows, and no place to compute an offset of.
+    if (a.rows == 0 || a.columns == 0) return;
     for_blocks<Arch, kPanelVectors<Arch>>(c.dim, [&](auto block, std::size_t at) SLIDEKIT_INLINE {
         std::size_t i = 0;
         for (; i + 6 <= a.rows; i += 6) {
