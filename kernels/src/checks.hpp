@@ -77,14 +77,14 @@ Status matrix(const RowMatrix<T>& m, Null null = Null::refused) noexcept {
     if (m.stride < m.dim) return Status::invalid_size;
     if (const Status s = fits(product(m.rows, m.stride), sizeof(T)); s != Status::ok) return s;
     // Where there are rows, their places are computed, and an offset of null is undefined.
-    return m.data == nullptr && m.rows > 0 ? Status::null_pointer : Status::ok;
+    return m.data == nullptr && m.rows > 0 && m.stride > 0 ? Status::null_pointer : Status::ok;
 }
 
 inline Status strided(const StridedMatrix& m) noexcept {
     const std::size_t last =
         sum(product(less(m.rows, 1), m.row_stride), product(less(m.columns, 1), m.column_stride));
     if (const Status s = fits(sum(last, 1), sizeof(float)); s != Status::ok) return s;
-    return m.data == nullptr && m.rows > 0 ? Status::null_pointer : Status::ok;
+    return m.data == nullptr && m.rows > 0 && m.columns > 0 ? Status::null_pointer : Status::ok;
 }
 
 inline Status laid_out(const std::uint32_t* keys,
