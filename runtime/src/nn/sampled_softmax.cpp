@@ -4,13 +4,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <string>
+#include <utility>
 
 #include <slidekit/kernels/activation.hpp>
-#include <slidekit/kernels/axpy.hpp>
 #include <slidekit/kernels/dot.hpp>
-#include <slidekit/kernels/topk.hpp>
 #include <slidekit/system/error.hpp>
 #include <slidekit/system/random.hpp>
 
@@ -18,40 +16,12 @@ namespace slidekit::nn {
 
 using kernels::RowMatrix;
 
-namespace {
-
-// Weight of the newest batch in the running mean of the activations: about ten batches of memory,
-// short against the drift of the activations and long against the noise of a small batch.
-constexpr float kMeanRate = 0.1F;
-
-lsh::TablesConfig tables_config(const LshOutput& config,
-                                std::uint32_t capacity,
-                                std::uint64_t seed) {
-    return {.tables = config.hash.l,
-            .key_bits = lsh::key_bits(config.hash),
-            .capacity = capacity,
-            .bucket_cap = config.bucket_cap,
-            .seed = seed};
-}
-
-}  // namespace
-
 struct SampledSoftmax::Scratch {
-    Scratch(std::uint32_t neurons, std::uint32_t dim, Rank rank)
-        : candidates(
-              neurons,
-              rank == Rank::count ? lsh::Candidates::Counting::on : lsh::Candidates::Counting::off),
-          chosen(neurons),
-          hash(kernels::hash_scratch_floats(dim)),
-          quantized(dim) {}
+    Scratch(Retrieval::Query own_query, std::uint32_t neurons)
+        : query(std::move(own_query)), chosen(neurons) {}
 
-    lsh::Candidates candidates;
+    Retrieval::Query query;
     lsh::StampSet chosen;
-    std::vector<float> hash;
-    std::vector<std::uint8_t> quantized;
-    std::vector<std::int32_t> dots;
-    std::vector<float> scores;
-    std::vector<std::uint32_t> best;
 };
 
 SampledSoftmax::SampledSoftmax(system::Runtime& runtime,
@@ -63,100 +33,15 @@ SampledSoftmax::SampledSoftmax(system::Runtime& runtime,
       parameters_(parameters),
       config_(config),
       seed_(seed),
-      met_(std::move(met)),
-      family_(config.hash, parameters.dim()),
-      tables_(runtime, tables_config(config, static_cast<std::uint32_t>(met_.size()), seed)),
-      row_keys_(
-          runtime.allocate(met_.size() * config.hash.l * sizeof(std::uint32_t), "output.row_keys")),
-      row_mean_(parameters.dim()),
-      mean_activation_(parameters.dim()) {
-    if (config.rank == Rank::dot) rank_rows_.emplace(runtime, parameters.rows(), parameters.dim());
+      retrieval_(runtime, parameters, config, std::move(met), seed) {
     for (unsigned worker = 0; worker < executor_.threads(); ++worker) {
-        scratch_.emplace_back(parameters.rows(), parameters.dim(), config.rank);
+        scratch_.emplace_back(retrieval_.make_query(), parameters.rows());
     }
 }
 
 SampledSoftmax::~SampledSoftmax() = default;
 
-// ---- tables ----
-
-// The mean is summed over fixed pieces, in order, so that its bits do not depend on the threads.
-void SampledSoftmax::mean_of_rows() {
-    constexpr std::size_t kRowsPerPiece = 4096;
-    const std::size_t dim = parameters_.dim();
-    const std::size_t pieces = (met_.size() + kRowsPerPiece - 1) / kRowsPerPiece;
-    std::vector<float> sums(pieces * dim);
-    executor_.for_each_piece(
-        met_.size(), kRowsPerPiece, [&](std::size_t begin, std::size_t end, system::Worker) {
-            float* sum = sums.data() + begin / kRowsPerPiece * dim;
-            for (std::size_t i = begin; i < end; ++i)
-                kernels::axpy(1, parameters_.weights().row(met_[i]), sum, dim);
-        });
-    std::fill(row_mean_.begin(), row_mean_.end(), 0.0F);
-    for (std::size_t piece = 0; piece < pieces; ++piece) {
-        kernels::axpy(1, sums.data() + piece * dim, row_mean_.data(), dim);
-    }
-    kernels::scale(1.0F / static_cast<float>(met_.size()), row_mean_.data(), dim);
-}
-
-RebuildReport SampledSoftmax::rebuild() {
-    StageClock clock;
-    const bool centre = config_.centre == Centre::on;
-    if (centre) mean_of_rows();
-
-    // Rows are copied in small blocks first: those in the tables need not be neighbours.
-    constexpr std::size_t kBlock = 64;
-    const std::size_t dim = parameters_.dim();
-    const std::size_t stride = padded_stride(dim);
-    const std::span<std::uint32_t> keys = row_keys_.as<std::uint32_t>();
-    executor_.for_each_piece(
-        met_.size(), kBlock, [&](std::size_t begin, std::size_t end, system::Worker worker) {
-            Scratch& scratch = scratch_[worker];
-            scratch.scores.resize(std::max(scratch.scores.size(), kBlock * stride));
-            const RowMatrix<float> block{scratch.scores.data(), end - begin, dim, stride};
-            for (std::size_t i = begin; i < end; ++i) {
-                const float* row = parameters_.weights().row(met_[i]);
-                std::copy_n(row, dim, block.row(i - begin));
-                if (rank_rows_) rank_rows_->refresh(met_[i], row);
-            }
-            family_.hash_rows(block,
-                              centre ? row_mean_.data() : nullptr,
-                              keys.data() + begin,
-                              {.row_stride = 1, .table_stride = met_.size()},
-                              scratch.hash.data());
-        });
-    tables_.rebuild(executor_, met_, keys.data(), met_.size(), generation_++);
-    return {.seconds = clock.lap(), .rows = met_.size(), .occupancy = tables_.occupancy()};
-}
-
 // ---- selection ----
-
-void SampledSoftmax::centre_on(RowMatrix<const float> hidden) {
-    if (config_.centre == Centre::off) return;
-    const float rate = mean_activation_known_ ? kMeanRate : 1.0F;
-    mean_activation_known_ = true;
-    kernels::scale(1 - rate, mean_activation_.data(), hidden.dim);
-    const float weight = rate / static_cast<float>(hidden.rows);
-    for (std::size_t s = 0; s < hidden.rows; ++s)
-        kernels::axpy(weight, hidden.row(s), mean_activation_.data(), hidden.dim);
-}
-
-void SampledSoftmax::hash_queries(RowMatrix<const float> hidden) {
-    constexpr std::size_t kSamplesPerTask = 32;
-    const std::size_t tables = config_.hash.l;
-    query_keys_.resize(hidden.rows * tables);
-    const float* centre = config_.centre == Centre::on ? mean_activation_.data() : nullptr;
-    executor_.for_each_piece(hidden.rows,
-                             kSamplesPerTask,
-                             [&](std::size_t begin, std::size_t end, system::Worker worker) {
-                                 family_.hash_rows(
-                                     {hidden.row(begin), end - begin, hidden.dim, hidden.stride},
-                                     centre,
-                                     query_keys_.data() + begin * tables,
-                                     {.row_stride = tables, .table_stride = 1},
-                                     scratch_[worker].hash.data());
-                             });
-}
 
 void SampledSoftmax::lay_out_slots(const data::PointsView& batch) {
     const std::uint64_t drawn =
@@ -182,50 +67,6 @@ void SampledSoftmax::lay_out_slots(const data::PointsView& batch) {
     sample_reports_.assign(batch.points, {});
 }
 
-std::span<const std::uint32_t> SampledSoftmax::retrieve(std::size_t query, Scratch& scratch) {
-    const std::size_t tables = config_.hash.l;
-    return scratch.candidates.collect(tables_, {query_keys_.data() + query * tables, tables});
-}
-
-std::span<const std::uint32_t> SampledSoftmax::best_of(std::span<const std::uint32_t> ids,
-                                                       const float* hidden,
-                                                       Scratch& scratch) {
-    if (ids.size() <= config_.mix.lsh) {
-        scratch.best.assign(ids.begin(), ids.end());
-        return scratch.best;
-    }
-    // Apart: a rebuild lends itself the scores as scratch and leaves them longer than the dots.
-    if (scratch.scores.size() < ids.size()) scratch.scores.resize(ids.size());
-    if (scratch.dots.size() < ids.size()) scratch.dots.resize(ids.size());
-    const float* bias = parameters_.bias().data();
-    switch (config_.rank) {
-        case Rank::dot:
-            rank_rows_->score(hidden,
-                              bias,
-                              ids,
-                              scratch.quantized.data(),
-                              scratch.dots.data(),
-                              scratch.scores.data());
-            break;
-        case Rank::dot_fp32:
-            kernels::dot_rows(
-                hidden, parameters_.weights(), ids.data(), ids.size(), scratch.scores.data());
-            for (std::size_t i = 0; i < ids.size(); ++i) scratch.scores[i] += bias[ids[i]];
-            break;
-        case Rank::count: break;  // nothing to compute
-    }
-    std::vector<std::uint32_t>& chosen = scratch.best;
-    chosen.resize(config_.mix.lsh);
-    if (config_.rank == Rank::count) {
-        const std::uint16_t* counts = scratch.candidates.counts().data();
-        chosen.resize(kernels::select_top_counts(counts, ids.size(), chosen.size(), chosen.data()));
-    } else {
-        kernels::select_top_k(scratch.scores.data(), ids.size(), chosen.size(), chosen.data());
-    }
-    for (std::uint32_t& best : scratch.best) best = ids[best];  // positions to ids
-    return scratch.best;
-}
-
 // Labels come first, so that slot i < |Y| of a sample is its i-th label.
 void SampledSoftmax::select(const OutputStep& step, std::size_t sample, Scratch& scratch) {
     const data::PointsView& batch = step.batch;
@@ -242,11 +83,14 @@ void SampledSoftmax::select(const OutputStep& step, std::size_t sample, Scratch&
 
     StepReport& report = sample_reports_[sample];
     if (config_.mix.lsh > 0) {
-        const std::span<const std::uint32_t> candidates = retrieve(sample, scratch);
+        const std::span<const std::uint32_t> candidates = retrieval_.candidates(
+            std::span(query_keys_).subspan(sample * retrieval_.tables(), retrieval_.tables()),
+            scratch.query);
         report.candidates = candidates.size();
         for (const std::uint32_t label : labels)
-            report.labels_retrieved += scratch.candidates.contains(label) ? 1 : 0;
-        for (const std::uint32_t id : best_of(candidates, step.hidden.row(sample), scratch))
+            report.labels_retrieved += scratch.query.candidates.contains(label) ? 1 : 0;
+        for (const std::uint32_t id : retrieval_.best_of(
+                 candidates, step.hidden.row(sample), config_.mix.lsh, scratch.query))
             add(id);
     }
     system::Stream stream(seed_, system::Purpose::batch_negatives, step.step, sample);
@@ -300,9 +144,7 @@ void SampledSoftmax::update(const OutputStep& step, std::size_t piece) {
         const kernels::GroupsView run{
             groups.ids + begin, groups.starts + begin, groups.members, count, groups.slots};
         parameters_.update_groups(run, values_.data(), step.hidden, back, step.rule);
-        if (!rank_rows_) continue;
-        for (std::size_t g = 0; g < count; ++g)
-            rank_rows_->refresh(run.ids[g], parameters_.weights().row(run.ids[g]));
+        for (std::size_t g = 0; g < count; ++g) retrieval_.refresh(run.ids[g]);
     }
 }
 
@@ -312,8 +154,8 @@ void SampledSoftmax::step(const OutputStep& step, StepReport& report) {
     StageClock clock;
     lay_out_slots(step.batch);
     if (config_.mix.lsh > 0) {
-        centre_on(step.hidden);
-        hash_queries(step.hidden);
+        retrieval_.observe(step.hidden);
+        retrieval_.hash_queries(step.hidden, query_keys_);
     }
     report.seconds.hash += clock.lap();
 
@@ -349,27 +191,8 @@ void SampledSoftmax::step(const OutputStep& step, StepReport& report) {
     report.rows_touched += grouping_.view().count;
 }
 
-// ---- quality of retrieval ----
-
-double SampledSoftmax::top_recall(RowMatrix<const float> hidden) {
-    const std::size_t top = std::min<std::size_t>(config_.mix.lsh, met_.size());
-    if (top == 0 || hidden.rows == 0) return -1;
-    hash_queries(hidden);
-    std::vector<std::uint64_t> found(hidden.rows);
-    executor_.for_each(hidden.rows, [&](std::size_t i, system::Worker worker) {
-        std::vector<float> scores(met_.size());
-        kernels::dot_rows(
-            hidden.row(i), parameters_.weights(), met_.data(), met_.size(), scores.data());
-        for (std::size_t j = 0; j < met_.size(); ++j) scores[j] += parameters_.bias()[met_[j]];
-        std::vector<std::uint32_t> best(top);
-        kernels::select_top_k(scores.data(), scores.size(), top, best.data());
-        Scratch& scratch = scratch_[worker];
-        retrieve(i, scratch);
-        for (const std::uint32_t position : best)
-            found[i] += scratch.candidates.contains(met_[position]) ? 1 : 0;
-    });
-    const std::uint64_t total = std::accumulate(found.begin(), found.end(), std::uint64_t{0});
-    return static_cast<double>(total) / static_cast<double>(top * hidden.rows);
+double SampledSoftmax::top_recall(RowMatrix<const float> hidden) const {
+    return retrieval_.top_recall(hidden, config_.mix.lsh);
 }
 
 }  // namespace slidekit::nn

@@ -7,18 +7,14 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
-#include <slidekit/lsh/candidates.hpp>
-#include <slidekit/lsh/family.hpp>
-#include <slidekit/lsh/tables.hpp>
 #include <slidekit/nn/network.hpp>
 #include <slidekit/system/runtime.hpp>
 
 #include "nn/grouping.hpp"
 #include "nn/output_step.hpp"
-#include "nn/rank_rows.hpp"
+#include "nn/retrieval.hpp"
 
 namespace slidekit::nn {
 
@@ -35,42 +31,25 @@ public:
     /// Select, forward, softmax, backward and update. Adds to the report.
     void step(const OutputStep& step, StepReport& report);
 
-    RebuildReport rebuild();
+    RebuildReport rebuild() { return retrieval_.rebuild(); }
 
     /// Share of the exact top `mix.lsh` of the rows in the tables that are among a point's
     /// candidates, over all rows of `hidden`.
-    [[nodiscard]] double top_recall(kernels::RowMatrix<const float> hidden);
+    [[nodiscard]] double top_recall(kernels::RowMatrix<const float> hidden) const;
 
 private:
     struct Scratch;
 
-    void centre_on(kernels::RowMatrix<const float> hidden);
-    void hash_queries(kernels::RowMatrix<const float> hidden);
     void lay_out_slots(const data::PointsView& batch);
     void select(const OutputStep& step, std::size_t sample, Scratch& scratch);
-    /// Ids in the buckets of a query whose keys are hashed.
-    std::span<const std::uint32_t> retrieve(std::size_t query, Scratch& scratch);
-    /// The `mix.lsh` best of them by `rank`.
-    std::span<const std::uint32_t> best_of(std::span<const std::uint32_t> ids,
-                                           const float* hidden,
-                                           Scratch& scratch);
     void softmax(const OutputStep& step, std::size_t sample);
     void update(const OutputStep& step, std::size_t piece);
-    void mean_of_rows();
 
     system::Executor& executor_;
     Parameters& parameters_;
     LshOutput config_;
     std::uint64_t seed_;
-    std::vector<std::uint32_t> met_;
-    lsh::Family family_;
-    lsh::Tables tables_;
-    system::Region row_keys_;  // tables x met
-    std::optional<RankRows> rank_rows_;
-    std::uint64_t generation_ = 0;
-    std::vector<float> row_mean_;
-    std::vector<float> mean_activation_;
-    bool mean_activation_known_ = false;
+    Retrieval retrieval_;
 
     // One step's working set, kept from step to step.
     std::vector<Scratch> scratch_;           // by worker
