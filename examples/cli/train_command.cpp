@@ -110,6 +110,7 @@ void train(const TrainOptions& options, const std::string& command_line) {
     const data::Dataset test_set = load(options.test, options.cache);
     const data::PointsView& points = train_set.view();
     check_same_widths(options, points, test_set.view());
+    check_options(options, points.labels);
 
     std::vector<std::uint32_t> met = train::met_labels(points);
     const nn::NetworkConfig config = network_config(options, points, met.size());
@@ -152,7 +153,12 @@ Command add_train(CLI::App& program) {
     CLI::App& command = *program.add_subcommand("train", "Train a network on a data set");
     const auto options = std::make_shared<TrainOptions>();
     add_train_options(command, *options);
-    return [options](const std::string& command_line) { train(*options, command_line); };
+    return [options, &command](const std::string& command_line) {
+        for (const CLI::Option* option : command.get_options()) {
+            if (option->count() > 0) options->given.push_back(option->get_name());
+        }
+        train(*options, command_line);
+    };
 }
 
 }  // namespace slidekit::cli

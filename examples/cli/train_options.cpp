@@ -2,6 +2,7 @@
 #include "train_options.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 
@@ -25,11 +26,39 @@ const Names<lsh::Packing> kPackings = {{"concat", lsh::Packing::concat},
 const Names<nn::Centre> kCentres = {{"on", nn::Centre::on}, {"off", nn::Centre::off}};
 const Names<nn::Rank> kRanks = {
     {"dot", nn::Rank::dot}, {"dot-fp32", nn::Rank::dot_fp32}, {"count", nn::Rank::count}};
+const Names<nn::Sampling> kSamplings = {{"top-k", nn::Sampling::top_k},
+                                        {"vanilla", nn::Sampling::vanilla},
+                                        {"threshold", nn::Sampling::threshold},
+                                        {"union", nn::Sampling::all},
+                                        {"none", nn::Sampling::none}};
+const Names<nn::QueryBy> kQueries = {{"activation", nn::QueryBy::activation},
+                                     {"label", nn::QueryBy::label}};
+const Names<nn::Scope> kScopes = {{"sample", nn::Scope::sample}, {"batch", nn::Scope::batch}};
+const Names<nn::Correction> kCorrections = {{"none", nn::Correction::none},
+                                            {"logq", nn::Correction::log_q}};
 const Names<nn::Optimizer> kOptimizers = {{"adam", nn::Optimizer::adam},
                                           {"sgd", nn::Optimizer::sgd}};
 const Names<train::LearningRateShape> kShapes = {{"constant", train::LearningRateShape::constant},
                                                  {"linear", train::LearningRateShape::linear},
                                                  {"cosine", train::LearningRateShape::cosine}};
+
+// Flags that mean something with one output only.
+constexpr std::array kLshFlags = {"--mix",
+                                  "--uniform-group",
+                                  "--sampling",
+                                  "--threshold",
+                                  "--query",
+                                  "--active-scope",
+                                  "--hash",
+                                  "--hash-k",
+                                  "--hash-l",
+                                  "--packing",
+                                  "--bucket-cap",
+                                  "--centre",
+                                  "--rank",
+                                  "--rebuild-first",
+                                  "--rebuild-growth"};
+constexpr std::array kUniformFlags = {"--negatives"};
 
 template <class T>
 const std::string& name_of(const Names<T>& names, T value) {
@@ -109,6 +138,28 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
         .add_option("--negatives", o.negatives, "Negatives that a batch shares (--output uniform)")
         ->capture_default_str()
         ->check(positive);
+    add_choice(command,
+               "--sampling",
+               o.sampling,
+               kSamplings,
+               "Which candidates of the tables are taken, at most lsh of --mix");
+    command
+        .add_option(
+            "--threshold", o.threshold, "Least tables of a candidate (--sampling threshold)")
+        ->capture_default_str()
+        ->check(positive);
+    add_choice(
+        command, "--query", o.query, kQueries, "What is hashed: activation, or a label's row");
+    add_choice(command,
+               "--active-scope",
+               o.scope,
+               kScopes,
+               "Active neurons of each sample, or their union for the whole batch");
+    add_choice(command,
+               "--correction",
+               o.correction,
+               kCorrections,
+               "Take ln(probability of being chosen) off the logits");
     add_choice(command, "--hash", o.hash.family, kFamilies, "Hash family");
     command.add_option("--hash-k", o.hash_k, "Codes a table (auto: by the layer's width)")
         ->capture_default_str();
@@ -177,6 +228,51 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
     add_machine_options(command, o.machine);
 }
 
+void check_options(const TrainOptions& options, std::uint32_t labels) {
+    const auto given = [&](const char* flag) {
+        return std::find(options.given.begin(), options.given.end(), flag) != options.given.end();
+    };
+    const auto refuse = [](const std::string& flag, const std::string& why) {
+        throw Error(ErrorCode::usage, flag, why);
+    };
+    const nn::Mix mix = parse_mix(options.mix);
+
+    for (const char* flag : kLshFlags) {
+        if (given(flag) && options.output != Output::lsh)
+            refuse(flag,
+                   fmt::format("needs --output lsh, but --output is {}; leave one of the two out",
+                               output_name(options.output)));
+    }
+    for (const char* flag : kUniformFlags) {
+        if (given(flag) && options.output != Output::uniform)
+            refuse(
+                flag,
+                fmt::format("needs --output uniform, but --output is {}; leave one of the two out",
+                            output_name(options.output)));
+    }
+    if (options.output != Output::lsh) return;
+    if (given("--threshold") && options.sampling != nn::Sampling::threshold)
+        refuse("--threshold", "needs --sampling threshold; leave one of the two out");
+    if (given("--rank") && options.sampling != nn::Sampling::top_k)
+        refuse("--rank",
+               fmt::format("needs --sampling top-k, but --sampling is {}; leave one of the two out",
+                           name_of(kSamplings, options.sampling)));
+    if (mix.lsh == 0 && options.sampling != nn::Sampling::none)
+        refuse("--mix",
+               fmt::format("{} has no part lsh, but --output is lsh; give it one, or say "
+                           "--sampling none for a control without tables",
+                           options.mix));
+    const std::uint64_t active = std::uint64_t{mix.lsh} + mix.batch + mix.uniform;
+    if (given("--mix") && active > labels)
+        refuse(
+            "--mix",
+            fmt::format("{} asks for {} active neurons a sample, the data has {} labels; ask for "
+                        "fewer",
+                        options.mix,
+                        active,
+                        labels));
+}
+
 nn::NetworkConfig network_config(const TrainOptions& options,
                                  const data::PointsView& points,
                                  std::size_t met) {
@@ -192,7 +288,12 @@ nn::NetworkConfig network_config(const TrainOptions& options,
                                       .mix = resolve_mix(options),
                                       .centre = options.centre,
                                       .rank = options.rank,
-                                      .bucket_cap = options.bucket_cap};
+                                      .bucket_cap = options.bucket_cap,
+                                      .sampling = options.sampling,
+                                      .threshold = options.threshold,
+                                      .query = options.query,
+                                      .scope = options.scope,
+                                      .correction = options.correction};
     }
     return config;
 }
@@ -222,6 +323,10 @@ nlohmann::ordered_json options_json(const TrainOptions& options, const nn::Netwo
                      {"uniform-group", lsh->mix.uniform_group},
                      {"centre", name_of(kCentres, lsh->centre)},
                      {"rank", name_of(kRanks, lsh->rank)},
+                     {"sampling", name_of(kSamplings, lsh->sampling)},
+                     {"query", name_of(kQueries, lsh->query)},
+                     {"active-scope", name_of(kScopes, lsh->scope)},
+                     {"correction", name_of(kCorrections, lsh->correction)},
                      {"rebuild-first", training.rebuild_first},
                      {"rebuild-growth", training.rebuild_growth}});
     }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -31,12 +32,21 @@ struct TrainOptions {
     nn::Centre centre = nn::Centre::on;
     nn::Rank rank = nn::Rank::dot;
     std::uint32_t bucket_cap = 128;
+    nn::Sampling sampling = nn::Sampling::top_k;
+    std::uint32_t threshold = nn::LshOutput{}.threshold;
+    nn::QueryBy query = nn::QueryBy::activation;
+    nn::Scope scope = nn::Scope::sample;
+    nn::Correction correction = nn::Correction::none;
     std::uint32_t negatives = 4096;
     nn::Optimizer optimizer = nn::Optimizer::adam;
     train::TrainConfig training;
+    std::vector<std::string> given;  // flags on the command line, "--mix" and so on
 };
 
 void add_train_options(CLI::App& command, TrainOptions& options);
+
+/// Refuses options that contradict each other, naming both. Throws Error (usage).
+void check_options(const TrainOptions& options, std::uint32_t labels);
 
 /// The network for this data; `met`: labels that occur in it. Throws Error (usage).
 [[nodiscard]] nn::NetworkConfig network_config(const TrainOptions& options,

@@ -61,8 +61,9 @@ class Case(unittest.TestCase):
         self.test.write_text(synthetic(200, 2))
 
     def train_run(self, *options, **how):
+        mix = () if "uniform" in options or "full" in options else ("--mix", "lsh=10,batch=5,uniform=5")
         return run("train", "--train", self.train, "--test", self.test, "--batch", 32, "--epochs", 4, "--lr", 0.01,
-                   "--hidden", 16, "--seed", 7, "--mix", "lsh=10,batch=5,uniform=5", *options, **how)
+                   "--hidden", 16, "--seed", 7, *mix, *options, **how)
 
     def assert_fails(self, done, pattern, code=1):
         self.assertEqual(done.returncode, code, done.stderr)
@@ -75,7 +76,8 @@ class Case(unittest.TestCase):
 class GoodRuns(Case):
     def test_each_output_learns_and_fills_the_table(self):
         for output in ("lsh", "uniform", "full"):
-            done = self.train_run("--output", output, "--negatives", 20, "--epochs", 15)
+            negatives = ("--negatives", 20) if output == "uniform" else ()
+            done = self.train_run("--output", output, *negatives, "--epochs", 15)
             self.assertEqual(done.returncode, 0, done.stderr)
             header, row = done.stdout.splitlines()
             values = dict(zip(header.replace("train s", "train_s").replace("P@", "P").replace(" %", "").split()[:7],
@@ -288,6 +290,13 @@ class BadUsage(Case):
             (("--lr", "fast"), "--lr"),
             (("--mix", "lsh=1,foo=2"), "--mix.*foo"),
             (("--mix", "lsh=0"), "--mix"),
+            (("--mix", "lsh=0,batch=5,uniform=5"), "--mix.*--output is lsh"),
+            (("--mix", "lsh=3000"), "--mix.*lsh=3000.*labels"),
+            (("--output", "uniform", "--sampling", "vanilla"), "--sampling.*--output is uniform"),
+            (("--output", "full", "--negatives", 10), "--negatives.*--output is full"),
+            (("--threshold", 3), "--threshold.*--sampling threshold"),
+            (("--sampling", "union", "--rank", "count"), "--rank.*--sampling is union"),
+            (("--hash", "dwta", "--correction", "logq"), "correction.*SimHash"),
             (("--output", "half"), "--output"),
             (("--isa", "mmx"), "--isa.*mmx"),
             (("--no-such-flag",), "no-such-flag"),

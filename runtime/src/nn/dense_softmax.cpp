@@ -52,7 +52,7 @@ std::size_t DenseSoftmax::piece_begin(std::size_t piece) const noexcept {
     return active_ * piece / Grouping::kPieces;
 }
 
-void DenseSoftmax::choose_rows(const OutputStep& step) {
+void DenseSoftmax::choose_rows(const OutputStep& step, std::span<const std::uint32_t> chosen) {
     const data::PointsView& batch = step.batch;
     label_runs_.resize(batch.points);
     for (std::size_t s = 0; s < batch.points; ++s) {
@@ -66,6 +66,7 @@ void DenseSoftmax::choose_rows(const OutputStep& step) {
     }
     const kernels::GroupsView labels = labels_.view();
     shared_.assign(labels.ids, labels.ids + labels.count);
+    shared_.insert(shared_.end(), chosen.begin(), chosen.end());
     system::Stream stream(seed_, system::Purpose::uniform_negatives, step.step);
     for (std::uint32_t i = 0; i < negatives_; ++i)
         shared_.push_back(stream.below(parameters_.rows()));
@@ -198,10 +199,12 @@ void DenseSoftmax::update_piece(const OutputStep& step, std::size_t piece, Scrat
     }
 }
 
-void DenseSoftmax::step(const OutputStep& step, StepReport& report) {
+void DenseSoftmax::step(const OutputStep& step,
+                        StepReport& report,
+                        std::span<const std::uint32_t> chosen) {
     StageClock clock;
     samples_ = step.batch.points;
-    choose_rows(step);
+    choose_rows(step, chosen);
     report.seconds.select += clock.lap();
 
     const std::size_t dim = parameters_.dim();

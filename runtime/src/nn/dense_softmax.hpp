@@ -29,13 +29,19 @@ public:
                  std::uint64_t seed);
     ~DenseSoftmax();
 
-    /// Forward, softmax, backward and update. Adds to the report.
-    void step(const OutputStep& step, StepReport& report);
+    /// Forward, softmax, backward and update. `chosen`: neurons of the shared set beside labels and
+    /// draws. Adds to the report.
+    void step(const OutputStep& step,
+              StepReport& report,
+              std::span<const std::uint32_t> chosen = {});
+
+    /// The set that the last step shared, ascending. Requires: not all neurons.
+    [[nodiscard]] std::span<const std::uint32_t> shared() const noexcept { return shared_; }
 
 private:
     struct Scratch;
 
-    void choose_rows(const OutputStep& step);
+    void choose_rows(const OutputStep& step, std::span<const std::uint32_t> chosen);
     void fold_piece(std::size_t piece, Scratch& scratch);
     void merge_normalizers(const OutputStep& step);
     void update_piece(const OutputStep& step, std::size_t piece, Scratch& scratch);

@@ -21,6 +21,17 @@ namespace {
 
 enum LayerStream : std::uint64_t { kInputWeights, kOutputWeights };
 
+void check_correction(const LshOutput& lsh) {
+    const auto refuse = [](const std::string& why) {
+        throw Error(ErrorCode::usage, "correction", "log_q " + why);
+    };
+    if (lsh.hash.family != lsh::HashFamily::simhash)
+        refuse("needs the SimHash family: of the others no probability of a meeting is known");
+    if (lsh.scope == Scope::batch) refuse("is for sets of a sample's own, not of the batch");
+    if (lsh.sampling == Sampling::vanilla || lsh.sampling == Sampling::threshold)
+        refuse("knows the probabilities of top_k, all and none only");
+}
+
 const NetworkConfig& checked(const NetworkConfig& config) {
     const auto require = [](std::uint32_t value, const char* name) {
         if (value == 0) throw Error(ErrorCode::usage, name, "0; at least 1 is needed");
@@ -28,8 +39,10 @@ const NetworkConfig& checked(const NetworkConfig& config) {
     require(config.features, "features");
     require(config.hidden, "hidden");
     require(config.labels, "labels");
-    if (const auto* lsh = std::get_if<LshOutput>(&config.output))
+    if (const auto* lsh = std::get_if<LshOutput>(&config.output)) {
         require(lsh->mix.uniform_group, "uniform group");
+        if (lsh->correction == Correction::log_q) check_correction(*lsh);
+    }
     return config;
 }
 
@@ -77,6 +90,8 @@ struct Network::State {
                 std::iota(met.begin(), met.end(), 0U);
             }
             sampled.emplace(run, output, *lsh, std::move(met), network.seed);
+            constexpr std::uint32_t kNoDraws = 0;  // the sampler draws, and hands over
+            if (lsh->scope == Scope::batch) dense.emplace(run, output, kNoDraws, network.seed);
         } else {
             const auto* uniform = std::get_if<UniformOutput>(&network.output);
             dense.emplace(run,
@@ -138,7 +153,15 @@ StepReport Network::train_step(const data::PointsView& batch,
     report.seconds.input_forward += clock.lap();
 
     const OutputStep output{batch, hidden, gradient, rule, step};
-    if (state.sampled) {
+    if (state.sampled && state.dense) {  // Scope::batch
+        StepReport found;
+        const std::span<const std::uint32_t> chosen = state.sampled->shared_set(output, found);
+        report.seconds += found.seconds;
+        report.candidates = found.candidates;
+        report.labels_retrieved = found.labels_retrieved;
+        state.dense->step(output, report, chosen);
+        state.sampled->refresh(state.dense->shared());
+    } else if (state.sampled) {
         state.sampled->step(output, report);
     } else {
         state.dense->step(output, report);

@@ -34,10 +34,11 @@ lsh::TablesConfig tables_config(const LshOutput& config,
 
 }  // namespace
 
-Retrieval::Query::Query(std::uint32_t neurons, std::uint32_t dim, Rank rank)
-    : candidates(
-          neurons,
-          rank == Rank::count ? lsh::Candidates::Counting::on : lsh::Candidates::Counting::off),
+Retrieval::Query::Query(std::uint32_t neurons,
+                        std::uint32_t dim,
+                        lsh::Candidates::Counting counting)
+    : candidates(neurons, counting),
+      walked(neurons),
       hash(kernels::hash_scratch_floats(dim)),
       quantized(dim) {}
 
@@ -60,7 +61,10 @@ Retrieval::Retrieval(system::Runtime& runtime,
 }
 
 Retrieval::Query Retrieval::make_query() const {
-    return {parameters_.rows(), parameters_.dim(), config_.rank};
+    const bool counting = config_.rank == Rank::count || config_.sampling == Sampling::threshold;
+    return {parameters_.rows(),
+            parameters_.dim(),
+            counting ? lsh::Candidates::Counting::on : lsh::Candidates::Counting::off};
 }
 
 // ---- tables ----
@@ -131,18 +135,20 @@ void Retrieval::observe(RowMatrix<const float> hidden) {
         kernels::axpy(weight, hidden.row(s), mean_activation_.data(), hidden.dim);
 }
 
-void Retrieval::hash_queries(RowMatrix<const float> hidden,
+void Retrieval::hash_queries(RowMatrix<const float> queries,
+                             QueryBy kind,
                              std::vector<std::uint32_t>& keys) const {
     constexpr std::size_t kQueriesPerTask = 32;
-    keys.resize(hidden.rows * tables());
-    const float* centre = config_.centre == Centre::on ? mean_activation_.data() : nullptr;
+    keys.resize(queries.rows * tables());
+    const std::vector<float>& mean = kind == QueryBy::activation ? mean_activation_ : row_mean_;
+    const float* centre = config_.centre == Centre::on ? mean.data() : nullptr;
     std::vector<std::vector<float>> scratch(executor_.threads());
-    executor_.for_each_piece(hidden.rows,
+    executor_.for_each_piece(queries.rows,
                              kQueriesPerTask,
                              [&](std::size_t begin, std::size_t end, system::Worker worker) {
-                                 scratch[worker].resize(kernels::hash_scratch_floats(hidden.dim));
+                                 scratch[worker].resize(kernels::hash_scratch_floats(queries.dim));
                                  family_.hash_rows(
-                                     {hidden.row(begin), end - begin, hidden.dim, hidden.stride},
+                                     {queries.row(begin), end - begin, queries.dim, queries.stride},
                                      centre,
                                      keys.data() + begin * tables(),
                                      {.row_stride = tables(), .table_stride = 1},
@@ -192,13 +198,60 @@ std::span<const std::uint32_t> Retrieval::best_of(std::span<const std::uint32_t>
     return query.best;
 }
 
+std::span<const std::uint32_t> Retrieval::walk(std::span<const std::uint32_t> keys,
+                                               std::size_t count,
+                                               system::Stream stream,
+                                               Query& query) const {
+    query.walked.clear();
+    query.best.clear();
+    query.order.resize(keys.size());
+    std::iota(query.order.begin(), query.order.end(), 0U);
+    for (std::size_t walked = 0; walked < keys.size(); ++walked) {
+        const auto left = static_cast<std::uint32_t>(keys.size() - walked);
+        std::swap(query.order[walked], query.order[walked + stream.below(left)]);
+        const std::uint32_t table = query.order[walked];
+        for (const std::uint32_t id : tables_.bucket(table, keys[table])) {
+            if (query.best.size() == count) return query.best;
+            if (query.walked.insert(id)) query.best.push_back(id);
+        }
+    }
+    return query.best;
+}
+
+std::span<const std::uint32_t> Retrieval::sample(std::span<const std::uint32_t> keys,
+                                                 const float* hidden,
+                                                 std::size_t count,
+                                                 system::Stream stream,
+                                                 Query& query,
+                                                 std::uint64_t& found) const {
+    if (config_.sampling == Sampling::vanilla) {
+        const std::span<const std::uint32_t> ids = walk(keys, count, stream, query);
+        found = ids.size();
+        return ids;
+    }
+    const std::span<const std::uint32_t> ids = candidates(keys, query);
+    found = ids.size();
+    if (config_.sampling == Sampling::top_k) return best_of(ids, hidden, count, query);
+    if (config_.sampling == Sampling::all) return ids.first(std::min(count, ids.size()));
+
+    const std::span<const std::uint16_t> counts = query.candidates.counts();
+    query.order.resize(std::min(count, ids.size()));
+    query.order.resize(kernels::select_top_counts(
+        counts.data(), ids.size(), query.order.size(), query.order.data()));
+    query.best.clear();
+    for (const std::uint32_t position : query.order) {
+        if (counts[position] >= config_.threshold) query.best.push_back(ids[position]);
+    }
+    return query.best;
+}
+
 // ---- quality ----
 
 double Retrieval::top_recall(RowMatrix<const float> hidden, std::size_t count) const {
     const std::size_t top = std::min(count, met_.size());
     if (top == 0 || hidden.rows == 0) return -1;
     std::vector<std::uint32_t> keys;
-    hash_queries(hidden, keys);
+    hash_queries(hidden, QueryBy::activation, keys);
     std::vector<std::uint64_t> found(hidden.rows);
     executor_.for_each(hidden.rows, [&](std::size_t i, system::Worker) {
         std::vector<float> scores(met_.size());

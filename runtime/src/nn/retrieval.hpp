@@ -15,6 +15,7 @@
 #include <slidekit/lsh/family.hpp>
 #include <slidekit/lsh/tables.hpp>
 #include <slidekit/nn/network.hpp>
+#include <slidekit/system/random.hpp>
 #include <slidekit/system/runtime.hpp>
 
 #include "nn/rank_rows.hpp"
@@ -32,9 +33,11 @@ public:
 
     /// Scratch of one query at a time: one for each thread that asks.
     struct Query {
-        Query(std::uint32_t neurons, std::uint32_t dim, Rank rank);
+        Query(std::uint32_t neurons, std::uint32_t dim, lsh::Candidates::Counting counting);
 
         lsh::Candidates candidates;
+        lsh::StampSet walked;              // what vanilla sampling has met
+        std::vector<std::uint32_t> order;  // of the tables, for it
         std::vector<float> hash;
         std::vector<std::uint8_t> quantized;
         std::vector<std::int32_t> dots;
@@ -50,8 +53,9 @@ public:
     /// Moves the queries' centre towards the mean of these activations.
     void observe(kernels::RowMatrix<const float> hidden);
 
-    /// Keys of all queries: keys[query * tables() + table].
-    void hash_queries(kernels::RowMatrix<const float> hidden,
+    /// Keys of all queries, which are activations or weight rows: keys[query * tables() + table].
+    void hash_queries(kernels::RowMatrix<const float> queries,
+                      QueryBy kind,
                       std::vector<std::uint32_t>& keys) const;
     [[nodiscard]] std::size_t tables() const noexcept { return config_.hash.l; }
 
@@ -64,6 +68,26 @@ public:
                                            std::size_t count,
                                            Query& query) const;
 
+    /// At most `count` neurons by the sampling of the configuration, in a span that is valid until
+    /// the query's next use. found: how many neurons the buckets gave; stream: for what is random.
+    std::span<const std::uint32_t> sample(std::span<const std::uint32_t> keys,
+                                          const float* hidden,
+                                          std::size_t count,
+                                          system::Stream stream,
+                                          Query& query,
+                                          std::uint64_t& found) const;
+    /// Whether the last sample() met the neuron in a bucket.
+    [[nodiscard]] bool met_in_bucket(const Query& query, std::uint32_t id) const noexcept {
+        return config_.sampling == Sampling::vanilla ? query.walked.contains(id)
+                                                     : query.candidates.contains(id);
+    }
+
+    /// What the rows in the tables, and the activations, are centred on; zero without centring.
+    [[nodiscard]] std::span<const float> row_centre() const noexcept { return row_mean_; }
+    [[nodiscard]] std::span<const float> activation_centre() const noexcept {
+        return mean_activation_;
+    }
+
     /// Neurons that the tables hold, ascending.
     [[nodiscard]] std::span<const std::uint32_t> met() const noexcept { return met_; }
 
@@ -74,6 +98,10 @@ public:
 
 private:
     void mean_of_rows();
+    std::span<const std::uint32_t> walk(std::span<const std::uint32_t> keys,
+                                        std::size_t count,
+                                        system::Stream stream,
+                                        Query& query) const;
 
     system::Executor& executor_;
     const Parameters& parameters_;

@@ -4,17 +4,27 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <string>
 #include <utility>
 
 #include <slidekit/kernels/activation.hpp>
+#include <slidekit/kernels/axpy.hpp>
 #include <slidekit/kernels/dot.hpp>
+#include <slidekit/lsh/probability.hpp>
 #include <slidekit/system/error.hpp>
 #include <slidekit/system/random.hpp>
 
 namespace slidekit::nn {
 
 using kernels::RowMatrix;
+
+namespace {
+
+constexpr float kTiny = 1e-30F;
+constexpr double kLeastProbability = 1e-12;
+
+}  // namespace
 
 struct SampledSoftmax::Scratch {
     Scratch(Retrieval::Query own_query, std::uint32_t neurons)
@@ -47,6 +57,7 @@ void SampledSoftmax::lay_out_slots(const data::PointsView& batch) {
     const std::uint64_t drawn =
         std::uint64_t{config_.mix.lsh} + config_.mix.batch + config_.mix.uniform;
     runs_.resize(batch.points);
+    retrieved_.assign(batch.points, 0);
     labelled_.clear();
     std::uint64_t first = 0;
     for (std::uint32_t s = 0; s < batch.points; ++s) {
@@ -67,7 +78,44 @@ void SampledSoftmax::lay_out_slots(const data::PointsView& batch) {
     sample_reports_.assign(batch.points, {});
 }
 
-// Labels come first, so that slot i < |Y| of a sample is its i-th label.
+void SampledSoftmax::hash(const OutputStep& step) {
+    if (!retrieving()) return;
+    retrieval_.observe(step.hidden);
+    if (config_.query == QueryBy::activation) {
+        retrieval_.hash_queries(step.hidden, QueryBy::activation, query_keys_);
+        return;
+    }
+    const std::size_t dim = parameters_.dim();
+    const std::size_t stride = padded_stride(dim);
+    label_rows_.resize(step.batch.points * stride);
+    for (std::size_t s = 0; s < step.batch.points; ++s) {
+        const std::span<const std::uint32_t> labels = step.batch.labels_of(s);
+        if (labels.empty()) continue;
+        system::Stream stream(seed_, system::Purpose::label_query, step.step, s);
+        const std::uint32_t label = labels[stream.below(static_cast<std::uint32_t>(labels.size()))];
+        std::copy_n(parameters_.weights().row(label), dim, label_rows_.data() + s * stride);
+    }
+    retrieval_.hash_queries(
+        {label_rows_.data(), step.batch.points, dim, stride}, QueryBy::label, query_keys_);
+}
+
+std::span<const std::uint32_t> SampledSoftmax::retrieve(const OutputStep& step,
+                                                        std::size_t sample,
+                                                        Scratch& scratch) {
+    StepReport& report = sample_reports_[sample];
+    const std::span<const std::uint32_t> chosen = retrieval_.sample(
+        std::span(query_keys_).subspan(sample * retrieval_.tables(), retrieval_.tables()),
+        step.hidden.row(sample),
+        config_.mix.lsh,
+        system::Stream(seed_, system::Purpose::table_order, step.step, sample),
+        scratch.query,
+        report.candidates);
+    for (const std::uint32_t label : step.batch.labels_of(sample))
+        report.labels_retrieved += retrieval_.met_in_bucket(scratch.query, label) ? 1 : 0;
+    return chosen;
+}
+
+// Labels come first, so that slot i < |Y| of a sample is its i-th label; then what the tables gave.
 void SampledSoftmax::select(const OutputStep& step, std::size_t sample, Scratch& scratch) {
     const data::PointsView& batch = step.batch;
     const std::span<const std::uint32_t> labels = batch.labels_of(sample);
@@ -80,19 +128,12 @@ void SampledSoftmax::select(const OutputStep& step, std::size_t sample, Scratch&
     };
     scratch.chosen.clear();
     for (const std::uint32_t label : labels) add(label);
-
-    StepReport& report = sample_reports_[sample];
-    if (config_.mix.lsh > 0) {
-        const std::span<const std::uint32_t> candidates = retrieval_.candidates(
-            std::span(query_keys_).subspan(sample * retrieval_.tables(), retrieval_.tables()),
-            scratch.query);
-        report.candidates = candidates.size();
-        for (const std::uint32_t label : labels)
-            report.labels_retrieved += scratch.query.candidates.contains(label) ? 1 : 0;
-        for (const std::uint32_t id : retrieval_.best_of(
-                 candidates, step.hidden.row(sample), config_.mix.lsh, scratch.query))
-            add(id);
+    const std::uint32_t own = run.count;
+    if (retrieving()) {
+        for (const std::uint32_t id : retrieve(step, sample, scratch)) add(id);
     }
+    retrieved_[sample] = run.count - own;
+
     system::Stream stream(seed_, system::Purpose::batch_negatives, step.step, sample);
     for (std::uint32_t i = 0; i < config_.mix.batch; ++i) {
         const std::uint32_t other =
@@ -104,12 +145,110 @@ void SampledSoftmax::select(const OutputStep& step, std::size_t sample, Scratch&
         seed_, system::Purpose::uniform_negatives, step.step, sample / config_.mix.uniform_group);
     for (std::uint32_t i = 0; i < config_.mix.uniform; ++i) add(shared.below(parameters_.rows()));
 
+    StepReport& report = sample_reports_[sample];
     report.samples = 1;
     report.labels = labels.size();
     report.active = run.count;
 }
 
+std::span<const std::uint32_t> SampledSoftmax::shared_set(const OutputStep& step,
+                                                          StepReport& report) {
+    StageClock clock;
+    lay_out_slots(step.batch);
+    hash(step);
+    report.seconds.hash += clock.lap();
+    executor_.for_each(step.batch.points, [&](std::size_t s, system::Worker worker) {
+        if (step.batch.labels_of(s).empty() || !retrieving()) return;
+        const std::span<const std::uint32_t> chosen = retrieve(step, s, scratch_[worker]);
+        std::copy(chosen.begin(), chosen.end(), ids_.begin() + runs_[s].first);
+        runs_[s].count = static_cast<std::uint32_t>(chosen.size());
+    });
+    shared_.clear();
+    for (const SlotRun run : runs_)
+        shared_.insert(
+            shared_.end(), ids_.begin() + run.first, ids_.begin() + run.first + run.count);
+    system::Stream stream(seed_, system::Purpose::uniform_negatives, step.step);
+    for (std::uint32_t i = 0; i < config_.mix.uniform; ++i)
+        shared_.push_back(stream.below(parameters_.rows()));
+    std::sort(shared_.begin(), shared_.end());
+    shared_.erase(std::unique(shared_.begin(), shared_.end()), shared_.end());
+    for (const StepReport& sample : sample_reports_) report += sample;
+    report.seconds.select += clock.lap();
+    return shared_;
+}
+
+void SampledSoftmax::refresh(std::span<const std::uint32_t> ids) {
+    constexpr std::size_t kRowsPerTask = 256;
+    executor_.for_each_piece(
+        ids.size(), kRowsPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
+            for (std::size_t i = begin; i < end; ++i) retrieval_.refresh(ids[i]);
+        });
+}
+
 // ---- the step ----
+
+// Takes ln q off the logits of all but the labels; see Correction for q.
+void SampledSoftmax::correct(const OutputStep& step) {
+    const std::size_t samples = step.batch.points;
+    const std::size_t dim = parameters_.dim();
+    const std::size_t stride = padded_stride(dim);
+    const std::span<const float> row_centre = retrieval_.row_centre();
+    const std::span<const float> centre = retrieval_.activation_centre();
+    centred_.resize(samples * stride);
+    angles_.resize(values_.size());
+    row_norms_.resize(grouping_.view().count);
+    const RowMatrix<float> centred{centred_.data(), samples, dim, stride};
+    for (std::size_t s = 0; s < samples; ++s) {
+        std::copy_n(step.hidden.row(s), dim, centred.row(s));
+        kernels::axpy(-1, centre.data(), centred.row(s), dim);
+    }
+    const float centre_norm = kernels::dot(row_centre.data(), row_centre.data(), dim);
+    executor_.for_each(Grouping::kPieces, [&](std::size_t piece, system::Worker) {
+        const kernels::GroupsView groups = grouping_.piece(piece);
+        kernels::dot_groups(groups, parameters_.weights(), nullptr, centred, angles_.data());
+        for (std::size_t g = 0; g < groups.count; ++g) {
+            const float* row = parameters_.weights().row(groups.ids[g]);
+            const float norm = kernels::dot(row, row, dim) -
+                               2 * kernels::dot(row, row_centre.data(), dim) + centre_norm;
+            for (std::uint32_t m = groups.starts[g]; m < groups.starts[g + 1]; ++m) {
+                angles_[groups.members[m].slot] -=
+                    kernels::dot(row_centre.data(), centred.row(groups.members[m].vector), dim);
+                angles_[groups.members[m].slot] /= std::sqrt(std::max(norm, kTiny));
+            }
+        }
+    });
+
+    // How often a label is drawn from the batch, by the samples that have it.
+    std::map<std::uint32_t, double> popularity;
+    for (const std::uint32_t s : labelled_) {
+        const std::span<const std::uint32_t> labels = step.batch.labels_of(s);
+        for (const std::uint32_t label : labels)
+            popularity[label] += 1 / static_cast<double>(labels.size() * labelled_.size());
+    }
+    const double missed_uniformly =
+        std::pow(1 - 1 / static_cast<double>(parameters_.rows()), config_.mix.uniform);
+    executor_.for_each(samples, [&](std::size_t s, system::Worker) {
+        const std::size_t labels = step.batch.labels_of(s).size();
+        const SlotRun run = runs_[s];
+        const float norm =
+            std::sqrt(std::max(kernels::dot(centred.row(s), centred.row(s), dim), kTiny));
+        const std::size_t retrieved = labels + retrieved_[s];
+        float last = std::numeric_limits<float>::infinity();
+        for (std::size_t i = labels; i < retrieved; ++i)
+            last = std::min(last, values_[run.first + i]);
+        for (std::size_t i = labels; i < run.count; ++i) {
+            const std::size_t slot = run.first + i;
+            double missed = missed_uniformly;
+            if (const auto found = popularity.find(ids_[slot]); found != popularity.end())
+                missed *= std::pow(1 - std::min(1.0, found->second), config_.mix.batch);
+            if (values_[slot] >= last)
+                missed *= 1 - lsh::retrieval_probability(static_cast<double>(angles_[slot] / norm),
+                                                         config_.hash.k,
+                                                         config_.hash.l);
+            values_[slot] -= static_cast<float>(std::log(std::max(1 - missed, kLeastProbability)));
+        }
+    });
+}
 
 // Turns a sample's logits into gradients: (softmax - target) / batch, target 1/|Y| on each label.
 void SampledSoftmax::softmax(const OutputStep& step, std::size_t sample) {
@@ -153,10 +292,7 @@ void SampledSoftmax::step(const OutputStep& step, StepReport& report) {
     const std::size_t samples = step.batch.points;
     StageClock clock;
     lay_out_slots(step.batch);
-    if (config_.mix.lsh > 0) {
-        retrieval_.observe(step.hidden);
-        retrieval_.hash_queries(step.hidden, query_keys_);
-    }
+    hash(step);
     report.seconds.hash += clock.lap();
 
     executor_.for_each_piece(
@@ -175,6 +311,7 @@ void SampledSoftmax::step(const OutputStep& step, StepReport& report) {
                             step.hidden,
                             values_.data());
     });
+    if (config_.correction == Correction::log_q) correct(step);
     executor_.for_each_piece(
         samples, kSamplesPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
             for (std::size_t s = begin; s < end; ++s) softmax(step, s);
@@ -192,6 +329,7 @@ void SampledSoftmax::step(const OutputStep& step, StepReport& report) {
 }
 
 double SampledSoftmax::top_recall(RowMatrix<const float> hidden) const {
+    if (!retrieving()) return -1;
     return retrieval_.top_recall(hidden, config_.mix.lsh);
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include <slidekit/nn/network.hpp>
@@ -31,7 +32,15 @@ public:
     /// Select, forward, softmax, backward and update. Adds to the report.
     void step(const OutputStep& step, StepReport& report);
 
-    RebuildReport rebuild() { return retrieval_.rebuild(); }
+    /// For Scope::batch: chooses the set that the batch shares, ascending, beside its labels. Adds
+    /// what was found to the report.
+    [[nodiscard]] std::span<const std::uint32_t> shared_set(const OutputStep& step,
+                                                            StepReport& report);
+    /// Tells of rows that another has updated.
+    void refresh(std::span<const std::uint32_t> ids);
+
+    /// Nothing without tables.
+    RebuildReport rebuild() { return retrieving() ? retrieval_.rebuild() : RebuildReport{}; }
 
     /// Share of the exact top `mix.lsh` of the rows in the tables that are among a point's
     /// candidates, over all rows of `hidden`.
@@ -40,8 +49,18 @@ public:
 private:
     struct Scratch;
 
+    [[nodiscard]] bool retrieving() const noexcept {
+        return config_.mix.lsh > 0 && config_.sampling != Sampling::none;
+    }
+
     void lay_out_slots(const data::PointsView& batch);
+    void hash(const OutputStep& step);
+    /// The sample's share of the tables' neurons; counts what was found.
+    std::span<const std::uint32_t> retrieve(const OutputStep& step,
+                                            std::size_t sample,
+                                            Scratch& scratch);
     void select(const OutputStep& step, std::size_t sample, Scratch& scratch);
+    void correct(const OutputStep& step);
     void softmax(const OutputStep& step, std::size_t sample);
     void update(const OutputStep& step, std::size_t piece);
 
@@ -55,8 +74,14 @@ private:
     std::vector<Scratch> scratch_;           // by worker
     std::vector<std::uint32_t> query_keys_;  // sample x table
     std::vector<std::uint32_t> labelled_;    // samples that have labels
+    std::vector<std::uint32_t> retrieved_;   // by sample: how many of its slots the tables filled
+    std::vector<float> label_rows_;          // by sample: the row that asks, for QueryBy::label
+    std::vector<float> centred_;             // by sample: activation less its centre, for log_q
+    std::vector<float> angles_;              // by slot: inner product of the centred vectors
+    std::vector<float> row_norms_;           // by group: squared norm of the centred row
     std::vector<SlotRun> runs_;              // by sample: its active set within ids_, labels first
     std::vector<std::uint32_t> ids_;
+    std::vector<std::uint32_t> shared_;       // shared_set()
     std::vector<float> values_;               // by slot: logit, then gradient
     std::vector<StepReport> sample_reports_;  // by sample, added in order
     Grouping grouping_;

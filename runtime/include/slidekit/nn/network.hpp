@@ -25,6 +25,29 @@ enum class Centre { on, off };
 /// number of tables that a candidate was met in.
 enum class Rank { dot, dot_fp32, count };
 
+/// Which of the tables' candidates a sample takes, at most Mix::lsh of them (SLIDE [MLSys 2020],
+/// section 3.3, names the first four):
+/// top_k      the best by Rank;
+/// vanilla    tables are walked in random order until there are enough distinct neurons;
+/// threshold  those met in at least LshOutput::threshold tables, the most often met first;
+/// all        the union of all buckets, table after table;
+/// none       no tables at all: the control without hashing.
+enum class Sampling { top_k, vanilla, threshold, all, none };
+
+/// What is hashed to find a sample's neurons: its activation, or the weight row of one of its
+/// labels (LSH negative sampling [ICML 2021]).
+enum class QueryBy { activation, label };
+
+/// Whose the active set is: each sample's own, or the union over the batch, shared by it.
+enum class Scope { sample, batch };
+
+/// Whether a logit is corrected by the logarithm of the probability q that its neuron was chosen
+/// (logits - ln q, labels untouched), so that the sampled sum estimates the sum over all neurons
+/// without bias (Bengio and Senecal 2008). For LSH, 1 - q = (1 - q_tables)(1 - q_batch)(1 -
+/// q_uniform); q_tables = 1 - (1 - p^K)^L with p = 1 - angle / pi of the centred vectors, and 0
+/// below the score of the last candidate that was kept; bucket caps are left out of account.
+enum class Correction { none, log_q };
+
 /// Active neurons of a sample beside its labels: the best of its own LSH candidates, labels drawn
 /// from the batch (popular ones), and neurons drawn uniformly. What is drawn twice counts once.
 struct Mix {
@@ -44,6 +67,11 @@ struct LshOutput {
     Centre centre = Centre::on;
     Rank rank = Rank::dot;
     std::uint32_t bucket_cap = 128;
+    Sampling sampling = Sampling::top_k;
+    std::uint32_t threshold = 2;  // for Sampling::threshold
+    QueryBy query = QueryBy::activation;
+    Scope scope = Scope::sample;
+    Correction correction = Correction::none;  // log_q: SimHash and a sample's own set only
 };
 
 /// Softmax over the labels of the batch and `negatives` uniform draws, shared by the batch.

@@ -23,6 +23,8 @@ enum class Purpose : std::uint64_t {
     reservoir = 6,
     synthetic = 8,
     test = 9,
+    table_order = 10,
+    label_query = 11,
 };
 
 /// The finaliser of SplitMix64: every bit of the result depends on every bit of x.
