@@ -117,7 +117,8 @@ void train(const TrainOptions& options, const std::string& command_line) {
     const std::size_t bytes = check_memory(config, options.training.batch);
     system::Runtime runtime = start_runtime(options.machine);
     say_setup(options, config, runtime, bytes);
-    nn::Network network(runtime, config, std::move(met));
+    std::vector<std::uint32_t> counts = train::label_counts(points, met);
+    nn::Network network(runtime, config, std::move(met), std::move(counts));
     say_pages(runtime);
     train::check_training(network, points, test_set.view(), options.training);
 

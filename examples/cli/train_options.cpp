@@ -36,6 +36,9 @@ const Names<nn::QueryBy> kQueries = {{"activation", nn::QueryBy::activation},
 const Names<nn::Scope> kScopes = {{"sample", nn::Scope::sample}, {"batch", nn::Scope::batch}};
 const Names<nn::Correction> kCorrections = {{"none", nn::Correction::none},
                                             {"logq", nn::Correction::log_q}};
+const Names<nn::NegativesFrom> kNegatives = {{"all", nn::NegativesFrom::all},
+                                             {"met", nn::NegativesFrom::met},
+                                             {"popular", nn::NegativesFrom::popular}};
 const Names<nn::Optimizer> kOptimizers = {{"adam", nn::Optimizer::adam},
                                           {"sgd", nn::Optimizer::sgd}};
 const Names<train::LearningRateShape> kShapes = {{"constant", train::LearningRateShape::constant},
@@ -58,7 +61,7 @@ constexpr std::array kLshFlags = {"--mix",
                                   "--rank",
                                   "--rebuild-first",
                                   "--rebuild-growth"};
-constexpr std::array kUniformFlags = {"--negatives"};
+constexpr std::array kUniformFlags = {"--negatives", "--negatives-from"};
 
 template <class T>
 const std::string& name_of(const Names<T>& names, T value) {
@@ -160,6 +163,11 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
                o.correction,
                kCorrections,
                "Take ln(probability of being chosen) off the logits");
+    add_choice(command,
+               "--negatives-from",
+               o.negatives_from,
+               kNegatives,
+               "Drawn from all neurons, those whose label occurs, or these by their counts");
     add_choice(command, "--hash", o.hash.family, kFamilies, "Hash family");
     command.add_option("--hash-k", o.hash_k, "Codes a table (auto: by the layer's width)")
         ->capture_default_str();
@@ -250,6 +258,9 @@ void check_options(const TrainOptions& options, std::uint32_t labels) {
                 fmt::format("needs --output uniform, but --output is {}; leave one of the two out",
                             output_name(options.output)));
     }
+    if (given("--correction") && options.output == Output::full)
+        refuse("--correction",
+               "needs --output lsh or uniform, but --output is full; leave one of the two out");
     if (options.output != Output::lsh) return;
     if (given("--threshold") && options.sampling != nn::Sampling::threshold)
         refuse("--threshold", "needs --sampling threshold; leave one of the two out");
@@ -282,7 +293,11 @@ nn::NetworkConfig network_config(const TrainOptions& options,
                              .output = nn::FullOutput{},
                              .optimizer = options.optimizer,
                              .seed = options.training.seed};
-    if (options.output == Output::uniform) config.output = nn::UniformOutput{options.negatives};
+    if (options.output == Output::uniform) {
+        config.output = nn::UniformOutput{.negatives = options.negatives,
+                                          .from = options.negatives_from,
+                                          .correction = options.correction};
+    }
     if (options.output == Output::lsh) {
         config.output = nn::LshOutput{.hash = resolve_hash(options, met),
                                       .mix = resolve_mix(options),
@@ -311,8 +326,11 @@ nlohmann::ordered_json options_json(const TrainOptions& options, const nn::Netwo
                                    {"optimizer", name_of(kOptimizers, options.optimizer)},
                                    {"weight-decay", training.weight_decay},
                                    {"seed", training.seed}};
-    if (const auto* uniform = std::get_if<nn::UniformOutput>(&config.output))
-        json["negatives"] = uniform->negatives;
+    if (const auto* uniform = std::get_if<nn::UniformOutput>(&config.output)) {
+        json.update({{"negatives", uniform->negatives},
+                     {"negatives-from", name_of(kNegatives, uniform->from)},
+                     {"correction", name_of(kCorrections, uniform->correction)}});
+    }
     if (const auto* lsh = std::get_if<nn::LshOutput>(&config.output)) {
         json.update({{"hash", name_of(kFamilies, lsh->hash.family)},
                      {"hash-k", lsh->hash.k},

@@ -37,7 +37,8 @@ struct TrainOptions {
     nn::QueryBy query = nn::QueryBy::activation;
     nn::Scope scope = nn::Scope::sample;
     nn::Correction correction = nn::Correction::none;
-    std::uint32_t negatives = 4096;
+    std::uint32_t negatives = nn::UniformOutput{}.negatives;
+    nn::NegativesFrom negatives_from = nn::NegativesFrom::all;
     nn::Optimizer optimizer = nn::Optimizer::adam;
     train::TrainConfig training;
     std::vector<std::string> given;  // flags on the command line, "--mix" and so on

@@ -85,6 +85,16 @@ class GoodRuns(Case):
             self.assertEqual(values["output"], output)
             self.assertGreater(float(values["P1"]), 60, done.stdout)
 
+    def test_each_source_of_negatives_learns_and_is_logged(self):
+        for source, correction in (("all", "logq"), ("met", "none"), ("popular", "logq")):
+            log = self.dir / "run.jsonl"
+            done = self.train_run("--output", "uniform", "--negatives", 20, "--epochs", 15, "--negatives-from", source,
+                                  "--correction", correction, "--log", log)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            options = json.loads(log.read_text().splitlines()[0])["options"]
+            self.assertEqual((options["negatives-from"], options["correction"]), (source, correction))
+            self.assertGreater(float(done.stdout.splitlines()[1].split()[3]), 60, done.stdout)
+
     def test_model_evaluates_predicts_and_inspects_as_trained(self):
         model, predictions = self.dir / "m.safetensors", self.dir / "p.txt"
         trained = self.train_run("--model", model)

@@ -312,5 +312,12 @@ TEST(MetLabels, AreAscendingAndDistinct) {
     EXPECT_TRUE(met_labels(testing::ToyPoints(2, 9).view()).empty());
 }
 
+TEST(LabelCounts, GoWithTheMetLabels) {
+    testing::ToyPoints points(3, 10);
+    points.add({.features = {}, .labels = {2, 7}}).add({.features = {}, .labels = {7}});
+    EXPECT_EQ(met_labels(points.view()), (std::vector<std::uint32_t>{2, 7}));
+    EXPECT_EQ(label_counts(points.view(), {2, 7}), (std::vector<std::uint32_t>{1, 2}));
+}
+
 }  // namespace
 }  // namespace slidekit::train

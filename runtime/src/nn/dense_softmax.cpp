@@ -10,7 +10,6 @@
 #include <slidekit/kernels/axpy.hpp>
 #include <slidekit/kernels/dense.hpp>
 #include <slidekit/kernels/dot.hpp>
-#include <slidekit/system/random.hpp>
 
 namespace slidekit::nn {
 
@@ -34,18 +33,16 @@ struct DenseSoftmax::Scratch {
 
 DenseSoftmax::DenseSoftmax(system::Runtime& runtime,
                            Parameters& parameters,
-                           std::uint32_t negatives,
-                           std::uint64_t seed)
+                           std::optional<SharedNegatives> negatives)
     : executor_(runtime.executor()),
       parameters_(parameters),
-      negatives_(negatives),
-      seed_(seed),
+      negatives_(std::move(negatives)),
       scratch_(executor_.threads()) {}
 
 DenseSoftmax::~DenseSoftmax() = default;
 
 std::uint32_t DenseSoftmax::row_id(std::size_t i) const noexcept {
-    return negatives_ == kAllNeurons ? static_cast<std::uint32_t>(i) : shared_[i];
+    return negatives_ ? negatives_->ids()[i] : static_cast<std::uint32_t>(i);
 }
 
 std::size_t DenseSoftmax::piece_begin(std::size_t piece) const noexcept {
@@ -60,29 +57,21 @@ void DenseSoftmax::choose_rows(const OutputStep& step, std::span<const std::uint
                           static_cast<std::uint32_t>(batch.labels_of(s).size())};
     }
     labels_.build(executor_, batch.label_ids, label_runs_, parameters_.rows());
-    if (negatives_ == kAllNeurons) {
-        active_ = parameters_.rows();
-        return;
-    }
+    active_ = parameters_.rows();
+    if (!negatives_) return;
     const kernels::GroupsView labels = labels_.view();
-    shared_.assign(labels.ids, labels.ids + labels.count);
-    shared_.insert(shared_.end(), chosen.begin(), chosen.end());
-    system::Stream stream(seed_, system::Purpose::uniform_negatives, step.step);
-    for (std::uint32_t i = 0; i < negatives_; ++i)
-        shared_.push_back(stream.below(parameters_.rows()));
-    std::sort(shared_.begin(), shared_.end());
-    shared_.erase(std::unique(shared_.begin(), shared_.end()), shared_.end());
-    active_ = shared_.size();
+    negatives_->draw(step.step, {labels.ids, labels.count}, chosen);
+    active_ = negatives_->ids().size();
 }
 
 RowMatrix<const float> DenseSoftmax::rows_of(std::size_t begin,
                                              std::size_t count,
                                              Scratch& scratch) const {
     const RowMatrix<const float> all = std::as_const(parameters_).weights();
-    if (negatives_ == kAllNeurons) return {all.row(begin), count, all.dim, all.stride};
+    if (!negatives_) return {all.row(begin), count, all.dim, all.stride};
     scratch.rows.resize(kBlockRows * all.stride);
     for (std::size_t i = 0; i < count; ++i) {
-        std::copy_n(all.row(shared_[begin + i]), all.dim, scratch.rows.data() + i * all.stride);
+        std::copy_n(all.row(row_id(begin + i)), all.dim, scratch.rows.data() + i * all.stride);
     }
     return {scratch.rows.data(), count, all.dim, all.stride};
 }
@@ -94,7 +83,8 @@ RowMatrix<float> DenseSoftmax::logits_of(std::size_t begin,
     scratch.logits.resize(kBlockRows * stride);
     const RowMatrix<float> logits{scratch.logits.data(), rows.rows, samples_, stride};
     for (std::size_t r = 0; r < rows.rows; ++r) {
-        std::fill_n(logits.row(r), samples_, parameters_.bias()[row_id(begin + r)]);
+        const float shift = negatives_ ? negatives_->shift(begin + r) : 0.0F;
+        std::fill_n(logits.row(r), samples_, parameters_.bias()[row_id(begin + r)] + shift);
     }
     kernels::multiply_add(
         {.data = rows.data, .rows = rows.rows, .columns = rows.dim, .row_stride = rows.stride},

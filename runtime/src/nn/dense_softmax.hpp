@@ -7,7 +7,7 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
+#include <optional>
 #include <vector>
 
 #include <slidekit/nn/network.hpp>
@@ -15,18 +15,16 @@
 
 #include "nn/grouping.hpp"
 #include "nn/output_step.hpp"
+#include "nn/shared_negatives.hpp"
 
 namespace slidekit::nn {
 
 class DenseSoftmax {
 public:
-    /// negatives: drawn uniformly for each batch and shared by it, beside the batch's labels; or
-    /// all neurons.
-    static constexpr std::uint32_t kAllNeurons = 0xffffffff;
+    /// negatives: those that a batch shares, beside its labels; without them, all neurons.
     DenseSoftmax(system::Runtime& runtime,
                  Parameters& parameters,
-                 std::uint32_t negatives,
-                 std::uint64_t seed);
+                 std::optional<SharedNegatives> negatives);
     ~DenseSoftmax();
 
     /// Forward, softmax, backward and update. `chosen`: neurons of the shared set beside labels and
@@ -36,7 +34,9 @@ public:
               std::span<const std::uint32_t> chosen = {});
 
     /// The set that the last step shared, ascending. Requires: not all neurons.
-    [[nodiscard]] std::span<const std::uint32_t> shared() const noexcept { return shared_; }
+    [[nodiscard]] std::span<const std::uint32_t> shared() const noexcept {
+        return negatives_->ids();
+    }
 
 private:
     struct Scratch;
@@ -56,13 +56,11 @@ private:
 
     system::Executor& executor_;
     Parameters& parameters_;
-    std::uint32_t negatives_;
-    std::uint64_t seed_;
+    std::optional<SharedNegatives> negatives_;
 
     std::vector<Scratch> scratch_;  // by worker
     Grouping labels_;               // (sample, label) grouped by label
     std::vector<SlotRun> label_runs_;
-    std::vector<std::uint32_t> shared_;  // active neurons, ascending; unused for all neurons
     std::size_t active_ = 0;
     std::size_t samples_ = 0;
     std::vector<float> hidden_transposed_;  // dim x samples

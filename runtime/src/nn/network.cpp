@@ -73,7 +73,10 @@ StepReport& StepReport::operator+=(const StepReport& other) noexcept {
 }
 
 struct Network::State {
-    State(system::Runtime& run, const NetworkConfig& network, std::vector<std::uint32_t> met)
+    State(system::Runtime& run,
+          const NetworkConfig& network,
+          std::vector<std::uint32_t> met,
+          const std::vector<std::uint32_t>& counts)
         : runtime(run),
           config(network),
           input(run, network.features, network.hidden, network.optimizer),
@@ -84,20 +87,23 @@ struct Network::State {
             output.initialize(
                 run.executor(), network.seed, kOutputWeights, network.initial_deviation);
         }
+        if (met.empty()) {
+            met.resize(network.labels);
+            std::iota(met.begin(), met.end(), 0U);
+        }
         if (const auto* lsh = std::get_if<LshOutput>(&network.output)) {
-            if (met.empty()) {
-                met.resize(network.labels);
-                std::iota(met.begin(), met.end(), 0U);
-            }
             sampled.emplace(run, output, *lsh, std::move(met), network.seed);
-            constexpr std::uint32_t kNoDraws = 0;  // the sampler draws, and hands over
-            if (lsh->scope == Scope::batch) dense.emplace(run, output, kNoDraws, network.seed);
+            if (lsh->scope == Scope::batch) {  // the sampler draws, and hands over
+                dense.emplace(
+                    run,
+                    output,
+                    SharedNegatives({.negatives = 0}, network.labels, {}, {}, network.seed));
+            }
         } else {
-            const auto* uniform = std::get_if<UniformOutput>(&network.output);
-            dense.emplace(run,
-                          output,
-                          uniform != nullptr ? uniform->negatives : DenseSoftmax::kAllNeurons,
-                          network.seed);
+            std::optional<SharedNegatives> negatives;
+            if (const auto* uniform = std::get_if<UniformOutput>(&network.output))
+                negatives.emplace(*uniform, network.labels, met, counts, network.seed);
+            dense.emplace(run, output, std::move(negatives));
         }
     }
 
@@ -132,8 +138,9 @@ struct Network::State {
 
 Network::Network(system::Runtime& runtime,
                  const NetworkConfig& config,
-                 std::vector<std::uint32_t> met)
-    : state_(std::make_unique<State>(runtime, checked(config), std::move(met))) {}
+                 std::vector<std::uint32_t> met,
+                 std::vector<std::uint32_t> counts)
+    : state_(std::make_unique<State>(runtime, checked(config), std::move(met), counts)) {}
 Network::Network(Network&&) noexcept = default;
 Network& Network::operator=(Network&&) noexcept = default;
 Network::~Network() = default;

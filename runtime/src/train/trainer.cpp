@@ -226,4 +226,14 @@ std::vector<std::uint32_t> met_labels(const data::PointsView& points) {
     return ids;
 }
 
+std::vector<std::uint32_t> label_counts(const data::PointsView& points,
+                                        const std::vector<std::uint32_t>& met) {
+    std::vector<std::uint32_t> of_label(points.labels);
+    for (const std::uint32_t label : points.label_ids) ++of_label[label];
+    std::vector<std::uint32_t> counts;
+    counts.reserve(met.size());
+    for (const std::uint32_t label : met) counts.push_back(of_label[label]);
+    return counts;
+}
+
 }  // namespace slidekit::train

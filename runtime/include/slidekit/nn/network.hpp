@@ -41,11 +41,13 @@ enum class QueryBy { activation, label };
 /// Whose the active set is: each sample's own, or the union over the batch, shared by it.
 enum class Scope { sample, batch };
 
-/// Whether a logit is corrected by the logarithm of the probability q that its neuron was chosen
-/// (logits - ln q, labels untouched), so that the sampled sum estimates the sum over all neurons
-/// without bias (Bengio and Senecal 2008). For LSH, 1 - q = (1 - q_tables)(1 - q_batch)(1 -
-/// q_uniform); q_tables = 1 - (1 - p^K)^L with p = 1 - angle / pi of the centred vectors, and 0
-/// below the score of the last candidate that was kept; bucket caps are left out of account.
+/// log_q: the logit of a neuron that is active because it was chosen is lowered by ln q, q being
+/// its chance to be; labels keep theirs. Then the sum of exponentials is in expectation the one
+/// over all neurons that can be chosen (Bengio and Senecal 2008). Training only. Shared draws: q =
+/// 1 - (1 - share)^negatives, share being the neuron's in one draw. LSH: 1 - q = (1
+/// - q_tables)(1 - q_batch)(1 - q_uniform), where q_tables = 1 - (1 - p^K)^L with p = 1 - angle /
+/// pi of the centred vectors, and 0 below the logit of the last candidate that was kept; bucket
+/// caps are left out of account.
 enum class Correction { none, log_q };
 
 /// Active neurons of a sample beside its labels: the best of its own LSH candidates, labels drawn
@@ -74,9 +76,16 @@ struct LshOutput {
     Correction correction = Correction::none;  // log_q: SimHash and a sample's own set only
 };
 
-/// Softmax over the labels of the batch and `negatives` uniform draws, shared by the batch.
+/// What negatives are drawn from: all neurons, those that are met (see Network), or the met ones in
+/// proportion to their counts.
+enum class NegativesFrom { all, met, popular };
+
+/// Softmax over the labels of the batch and `negatives` draws (with repeats, which count once),
+/// shared by the batch.
 struct UniformOutput {
     std::uint32_t negatives = 4096;
+    NegativesFrom from = NegativesFrom::all;
+    Correction correction = Correction::none;
 };
 
 /// Softmax over all neurons.
@@ -140,11 +149,13 @@ struct Ranked {
 /// workers); predict is const.
 class SLIDEKIT_API Network {
 public:
-    /// Draws initial weights from the seed. `met`: neurons that the tables shall hold, ascending
-    /// (those whose label occurs in training); empty: all. Throws Error (memory, usage).
+    /// Draws initial weights from the seed. `met`: neurons that the tables shall hold and negatives
+    /// are drawn from, ascending (those whose label occurs in training); empty: all. `counts`: how
+    /// often each of them occurs; empty: once. Throws Error (memory, usage).
     Network(system::Runtime& runtime,
             const NetworkConfig& config,
-            std::vector<std::uint32_t> met = {});
+            std::vector<std::uint32_t> met = {},
+            std::vector<std::uint32_t> counts = {});
     Network(Network&&) noexcept;
     Network& operator=(Network&&) noexcept;
     ~Network();

@@ -95,4 +95,8 @@ SLIDEKIT_API TrainResult train(nn::Network& network,
 /// Neurons whose label occurs in the data, ascending: those that the tables shall hold.
 [[nodiscard]] SLIDEKIT_API std::vector<std::uint32_t> met_labels(const data::PointsView& points);
 
+/// How often each of the labels `met` (all that occur, ascending) occurs in the data.
+[[nodiscard]] SLIDEKIT_API std::vector<std::uint32_t> label_counts(
+    const data::PointsView& points, const std::vector<std::uint32_t>& met);
+
 }  // namespace slidekit::train
