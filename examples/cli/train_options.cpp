@@ -26,7 +26,12 @@ const Names<nn::Centre> kCentres = {{"on", nn::Centre::on}, {"off", nn::Centre::
 const Names<nn::Rank> kRanks = {
     {"dot", nn::Rank::dot}, {"dot-fp32", nn::Rank::dot_fp32}, {"count", nn::Rank::count}};
 const Names<nn::Optimizer> kOptimizers = {{"adam", nn::Optimizer::adam},
-                                          {"sgd", nn::Optimizer::sgd}};
+                                          {"adam-dense", nn::Optimizer::adam_dense},
+                                          {"adagrad-row", nn::Optimizer::adagrad_row},
+                                          {"sgd", nn::Optimizer::sgd},
+                                          {"momentum", nn::Optimizer::momentum}};
+const Names<nn::Precision> kPrecisions = {{"fp32", nn::Precision::fp32},
+                                          {"bf16", nn::Precision::bf16}};
 const Names<train::LearningRateShape> kShapes = {{"constant", train::LearningRateShape::constant},
                                                  {"linear", train::LearningRateShape::linear},
                                                  {"cosine", train::LearningRateShape::cosine}};
@@ -140,7 +145,7 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
         ->capture_default_str()
         ->check(positive);
     command.add_option("--lr", o.training.lr, "Learning rate")
-        ->capture_default_str()
+        ->default_str("by the optimizer")
         ->check(CLI::PositiveNumber);
     add_choice(command,
                "--lr-schedule",
@@ -151,7 +156,8 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
                "--optimizer",
                o.optimizer,
                kOptimizers,
-               "Adam on touched rows (lazy), or plain SGD");
+               "Adam on touched rows (lazy) or on all, or one of these");
+    add_choice(command, "--precision", o.precision, kPrecisions, "Weights that are computed with");
     command
         .add_option(
             "--weight-decay", o.training.weight_decay, "Decoupled weight decay of touched rows")
@@ -185,6 +191,7 @@ nn::NetworkConfig network_config(const TrainOptions& options,
                              .labels = points.labels,
                              .output = nn::FullOutput{},
                              .optimizer = options.optimizer,
+                             .precision = options.precision,
                              .seed = options.training.seed};
     if (options.output == Output::uniform) config.output = nn::UniformOutput{options.negatives};
     if (options.output == Output::lsh) {
@@ -199,17 +206,19 @@ nn::NetworkConfig network_config(const TrainOptions& options,
 
 nlohmann::ordered_json options_json(const TrainOptions& options, const nn::NetworkConfig& config) {
     const train::TrainConfig& training = options.training;
-    nlohmann::ordered_json json = {{"train", options.train},
-                                   {"test", options.test},
-                                   {"hidden", config.hidden},
-                                   {"output", name_of(kOutputs, options.output)},
-                                   {"batch", training.batch},
-                                   {"epochs", training.epochs},
-                                   {"lr", training.lr},
-                                   {"lr-schedule", name_of(kShapes, training.lr_shape)},
-                                   {"optimizer", name_of(kOptimizers, options.optimizer)},
-                                   {"weight-decay", training.weight_decay},
-                                   {"seed", training.seed}};
+    nlohmann::ordered_json json = {
+        {"train", options.train},
+        {"test", options.test},
+        {"hidden", config.hidden},
+        {"output", name_of(kOutputs, options.output)},
+        {"batch", training.batch},
+        {"epochs", training.epochs},
+        {"lr", training.lr > 0 ? training.lr : train::default_lr(options.optimizer)},
+        {"lr-schedule", name_of(kShapes, training.lr_shape)},
+        {"optimizer", name_of(kOptimizers, options.optimizer)},
+        {"precision", name_of(kPrecisions, options.precision)},
+        {"weight-decay", training.weight_decay},
+        {"seed", training.seed}};
     if (const auto* uniform = std::get_if<nn::UniformOutput>(&config.output))
         json["negatives"] = uniform->negatives;
     if (const auto* lsh = std::get_if<nn::LshOutput>(&config.output)) {

@@ -33,6 +33,7 @@ struct TrainOptions {
     std::uint32_t bucket_cap = 128;
     std::uint32_t negatives = 4096;
     nn::Optimizer optimizer = nn::Optimizer::adam;
+    nn::Precision precision = nn::Precision::fp32;
     train::TrainConfig training;
 };
 

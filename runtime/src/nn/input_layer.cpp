@@ -23,8 +23,9 @@ UpdateRule without_decay(UpdateRule rule) {
 InputLayer::InputLayer(system::Runtime& runtime,
                        std::uint32_t features,
                        std::uint32_t hidden,
-                       Optimizer optimizer)
-    : rows_(runtime, "input", features, hidden, optimizer, Bias::none),
+                       Optimizer optimizer,
+                       Precision precision)
+    : rows_(runtime, "input", features, hidden, optimizer, Bias::none, precision),
       bias_(runtime, "input_bias", 1, hidden, optimizer, Bias::none),
       bias_gradient_(hidden) {}
 
@@ -39,7 +40,7 @@ void InputLayer::forward(const data::PointsView& points,
                                         points.nnz_of(first + i)};
         float* out = hidden.row(i);
         std::copy(initial.begin(), initial.end(), out);
-        kernels::bag_rows(input, rows_.weights(), out);
+        rows_.bag_rows(input, out);
         kernels::relu(out, hidden.dim);
     }
 }
@@ -62,6 +63,7 @@ void InputLayer::backward(system::Executor& executor,
         rows_.update_groups(
             grouping_.piece(piece), batch.feature_values.data(), gradient, {}, rule);
     });
+    rows_.update_others(executor, grouping_.view(), rule);
     bias_.update_row(0, bias_gradient_.data(), 0, without_decay(rule));
 }
 

@@ -19,7 +19,8 @@ public:
     InputLayer(system::Runtime& runtime,
                std::uint32_t features,
                std::uint32_t hidden,
-               Optimizer optimizer);
+               Optimizer optimizer,
+               Precision precision);
 
     [[nodiscard]] Parameters& parameters() noexcept { return rows_; }
     [[nodiscard]] const Parameters& parameters() const noexcept { return rows_; }

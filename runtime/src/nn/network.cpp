@@ -63,8 +63,14 @@ struct Network::State {
     State(system::Runtime& run, const NetworkConfig& network, std::vector<std::uint32_t> met)
         : runtime(run),
           config(network),
-          input(run, network.features, network.hidden, network.optimizer),
-          output(run, "output", network.labels, network.hidden, network.optimizer, Bias::per_row) {
+          input(run, network.features, network.hidden, network.optimizer, network.precision),
+          output(run,
+                 "output",
+                 network.labels,
+                 network.hidden,
+                 network.optimizer,
+                 Bias::per_row,
+                 network.precision) {
         if (network.initial_deviation > 0) {
             input.parameters().initialize(
                 run.executor(), network.seed, kInputWeights, network.initial_deviation);

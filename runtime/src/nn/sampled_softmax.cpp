@@ -139,12 +139,13 @@ void SampledSoftmax::update(const OutputStep& step, std::size_t piece) {
     constexpr std::size_t kRowsPerRun = 256;
     const kernels::GroupsView groups = grouping_.piece(piece);
     const RowMatrix<float> back = gradients_.zeroed(piece);
+    std::vector<float> joined(parameters_.dim());
     for (std::size_t begin = 0; begin < groups.count; begin += kRowsPerRun) {
         const std::size_t count = std::min(kRowsPerRun, groups.count - begin);
         const kernels::GroupsView run{
             groups.ids + begin, groups.starts + begin, groups.members, count, groups.slots};
         parameters_.update_groups(run, values_.data(), step.hidden, back, step.rule);
-        for (std::size_t g = 0; g < count; ++g) retrieval_.refresh(run.ids[g]);
+        for (std::size_t g = 0; g < count; ++g) retrieval_.refresh(run.ids[g], joined.data());
     }
 }
 
@@ -169,11 +170,7 @@ void SampledSoftmax::step(const OutputStep& step, StepReport& report) {
     report.seconds.group += clock.lap();
 
     executor_.for_each(Grouping::kPieces, [&](std::size_t piece, system::Worker) {
-        kernels::dot_groups(grouping_.piece(piece),
-                            parameters_.weights(),
-                            parameters_.bias().data(),
-                            step.hidden,
-                            values_.data());
+        parameters_.dot_groups(grouping_.piece(piece), step.hidden, values_.data());
     });
     executor_.for_each_piece(
         samples, kSamplesPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
@@ -184,6 +181,7 @@ void SampledSoftmax::step(const OutputStep& step, StepReport& report) {
     gradients_.resize(samples, parameters_.dim());
     executor_.for_each(Grouping::kPieces,
                        [&](std::size_t piece, system::Worker) { update(step, piece); });
+    parameters_.update_others(executor_, grouping_.view(), step.rule);
     gradients_.sum_into(executor_, step.hidden_gradient);
     report.seconds.backward += clock.lap();
 

@@ -24,8 +24,12 @@ nn::UpdateRule rule_of(const TrainConfig& config,
                        double lr,
                        std::uint64_t step) {
     const auto decay = static_cast<float>(lr * static_cast<double>(config.weight_decay));
-    if (optimizer == nn::Optimizer::sgd)
-        return kernels::SgdStep{.lr = static_cast<float>(lr), .decay = decay};
+    const auto rate = static_cast<float>(lr);
+    if (optimizer == nn::Optimizer::sgd) return kernels::SgdStep{.lr = rate, .decay = decay};
+    if (optimizer == nn::Optimizer::momentum)
+        return kernels::MomentumStep{.lr = rate, .decay = decay};
+    if (optimizer == nn::Optimizer::adagrad_row)
+        return kernels::AdagradStep{.lr = rate, .decay = decay};
     kernels::AdamStep adam{.decay = decay};
     adam.lr = static_cast<float>(kernels::adam_bias_corrected_lr(
         lr, static_cast<double>(adam.beta1), static_cast<double>(adam.beta2), step + 1));
@@ -55,6 +59,7 @@ public:
           test_(test),
           config_(config),
           observer_(observer),
+          lr_(config.lr > 0 ? config.lr : default_lr(network.config().optimizer)),
           rebuilds_(config.rebuild_first, config.rebuild_growth),
           lsh_(std::holds_alternative<nn::LshOutput>(network.config().output)) {
         const std::uint64_t per_epoch = (points.points + config.batch - 1) / config.batch;
@@ -98,7 +103,7 @@ private:
         if (lsh_ && rebuilds_.due(step)) rebuild();
         const double start = now();
         batch_.assign(points_, chosen);
-        window_.lr = static_cast<double>(config_.lr) *
+        window_.lr = static_cast<double>(lr_) *
                      learning_rate_factor(config_.lr_shape, step, result_.progress.total_steps);
         const nn::StepReport report = network_.train_step(
             batch_.view(), rule_of(config_, network_.config().optimizer, window_.lr, step), step);
@@ -169,6 +174,7 @@ private:
     const data::PointsView& test_;
     const TrainConfig& config_;
     TrainingObserver& observer_;
+    float lr_;
     RebuildSchedule rebuilds_;
     bool lsh_;
     data::Batch batch_;
@@ -191,6 +197,15 @@ void check(const nn::Network& network, const data::PointsView& points, const cha
 }
 
 }  // namespace
+
+float default_lr(nn::Optimizer optimizer) noexcept {
+    switch (optimizer) {
+        case nn::Optimizer::adagrad_row: return 0.02F;
+        case nn::Optimizer::sgd: return 30;
+        case nn::Optimizer::momentum: return 5;
+        default: return 4e-3F;
+    }
+}
 
 void check_training(const nn::Network& network,
                     const data::PointsView& train_points,

@@ -62,6 +62,7 @@ struct NetworkConfig {
     std::uint32_t labels = 0;
     OutputConfig output;
     Optimizer optimizer = Optimizer::adam;
+    Precision precision = Precision::fp32;  // of both layers' weights
     float initial_deviation =
         0.01F;  // of the weights; 0: all zero, for a network that is read from a file
     std::uint64_t seed = 1;

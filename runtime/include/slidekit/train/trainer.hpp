@@ -18,7 +18,7 @@ namespace slidekit::train {
 struct TrainConfig {
     std::uint32_t batch = 256;
     std::uint32_t epochs = 5;
-    float lr = 4e-3F;
+    float lr = 0;  // 0: default_lr of the network's optimiser
     LearningRateShape lr_shape = LearningRateShape::cosine;
     float weight_decay = 0;  // decoupled, on the rows touched
     std::uint64_t rebuild_first = 50;
@@ -75,6 +75,9 @@ struct TrainResult {
     double rebuild_seconds = 0;
     bool out_of_time = false;  // stopped by max_seconds
 };
+
+/// The best of a few learning rates that were tried for the optimiser (bench/README.md).
+[[nodiscard]] SLIDEKIT_API float default_lr(nn::Optimizer optimizer) noexcept;
 
 /// Throws what train() would throw at once, for programs that want to know before they touch a
 /// file: Error (usage) where a batch is larger than the data, Error (input) where widths disagree.
