@@ -34,7 +34,8 @@ const Names<nn::Precision> kPrecisions = {{"fp32", nn::Precision::fp32},
                                           {"bf16", nn::Precision::bf16}};
 const Names<train::LearningRateShape> kShapes = {{"constant", train::LearningRateShape::constant},
                                                  {"linear", train::LearningRateShape::linear},
-                                                 {"cosine", train::LearningRateShape::cosine}};
+                                                 {"cosine", train::LearningRateShape::cosine},
+                                                 {"step", train::LearningRateShape::step}};
 
 template <class T>
 const std::string& name_of(const Names<T>& names, T value) {
@@ -149,9 +150,37 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
         ->check(CLI::PositiveNumber);
     add_choice(command,
                "--lr-schedule",
-               o.training.lr_shape,
+               o.training.lr_schedule.shape,
                kShapes,
                "Course of the learning rate over the epochs");
+    train::LearningRateSchedule& schedule = o.training.lr_schedule;
+    command.add_option("--warm-up", schedule.warm_up, "Steps until the full learning rate")
+        ->capture_default_str();
+    command
+        .add_option("--lr-step-every", schedule.step_every, "Steps of a stair (--lr-schedule step)")
+        ->capture_default_str()
+        ->check(positive);
+    command.add_option("--lr-step-factor", schedule.step_factor, "Factor from stair to stair")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 1.0));
+    command
+        .add_option("--clip-norm",
+                    o.training.regularisers.clip_norm,
+                    "Longest hidden gradient that a sample sends to the input layer (0: any)")
+        ->capture_default_str()
+        ->check(CLI::NonNegativeNumber);
+    command
+        .add_option("--label-smoothing",
+                    o.training.regularisers.label_smoothing,
+                    "Share of the target on all active neurons (--output lsh)")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 0.99));
+    command
+        .add_option("--feature-dropout",
+                    o.training.feature_dropout,
+                    "Share of a sample's features that a step leaves out")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 0.99));
     add_choice(command,
                "--optimizer",
                o.optimizer,
@@ -186,6 +215,12 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
 nn::NetworkConfig network_config(const TrainOptions& options,
                                  const data::PointsView& points,
                                  std::size_t met) {
+    if (options.training.regularisers.label_smoothing > 0 && options.output != Output::lsh) {
+        throw Error(ErrorCode::usage,
+                    "--label-smoothing",
+                    fmt::format("not with --output {}, only with --output lsh",
+                                name_of(kOutputs, options.output)));
+    }
     nn::NetworkConfig config{.features = points.features,
                              .hidden = options.hidden,
                              .labels = points.labels,
@@ -213,12 +248,20 @@ nlohmann::ordered_json options_json(const TrainOptions& options, const nn::Netwo
         {"output", name_of(kOutputs, options.output)},
         {"batch", training.batch},
         {"epochs", training.epochs},
-        {"lr", training.lr > 0 ? training.lr : train::default_lr(options.optimizer)},
-        {"lr-schedule", name_of(kShapes, training.lr_shape)},
+        {"lr", training.lr.value_or(train::default_lr(options.optimizer))},
+        {"lr-schedule", name_of(kShapes, training.lr_schedule.shape)},
+        {"warm-up", training.lr_schedule.warm_up},
+        {"clip-norm", training.regularisers.clip_norm},
+        {"label-smoothing", training.regularisers.label_smoothing},
+        {"feature-dropout", training.feature_dropout},
         {"optimizer", name_of(kOptimizers, options.optimizer)},
         {"precision", name_of(kPrecisions, options.precision)},
         {"weight-decay", training.weight_decay},
         {"seed", training.seed}};
+    if (training.lr_schedule.shape == train::LearningRateShape::step) {
+        json["lr-step-every"] = training.lr_schedule.step_every;
+        json["lr-step-factor"] = training.lr_schedule.step_factor;
+    }
     if (const auto* uniform = std::get_if<nn::UniformOutput>(&config.output))
         json["negatives"] = uniform->negatives;
     if (const auto* lsh = std::get_if<nn::LshOutput>(&config.output)) {

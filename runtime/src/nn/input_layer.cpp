@@ -27,12 +27,14 @@ InputLayer::InputLayer(system::Runtime& runtime,
                        Precision precision)
     : rows_(runtime, "input", features, hidden, optimizer, Bias::none, precision),
       bias_(runtime, "input_bias", 1, hidden, optimizer, Bias::none),
-      bias_gradient_(hidden) {}
+      bias_gradient_(hidden),
+      zeros_(hidden) {}
 
-void InputLayer::forward(const data::PointsView& points,
+bool InputLayer::forward(const data::PointsView& points,
                          std::size_t first,
                          RowMatrix<float> hidden) const noexcept {
     const std::span<const float> initial = bias();
+    bool finite = true;
     for (std::size_t i = 0; i < hidden.rows; ++i) {
         const std::size_t begin = points.feature_offsets[first + i];
         const kernels::SparseView input{points.feature_ids.data() + begin,
@@ -41,8 +43,10 @@ void InputLayer::forward(const data::PointsView& points,
         float* out = hidden.row(i);
         std::copy(initial.begin(), initial.end(), out);
         rows_.bag_rows(input, out);
+        finite = finite && all_finite(out, zeros_.data(), hidden.dim);
         kernels::relu(out, hidden.dim);
     }
+    return finite;
 }
 
 void InputLayer::backward(system::Executor& executor,

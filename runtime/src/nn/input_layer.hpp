@@ -10,6 +10,7 @@
 #include <slidekit/nn/parameters.hpp>
 #include <slidekit/system/executor.hpp>
 
+#include "nn/finite.hpp"
 #include "nn/grouping.hpp"
 
 namespace slidekit::nn {
@@ -30,7 +31,8 @@ public:
     }
 
     /// hidden[i] = relu(bias + sum of value * row) for points first .. first + hidden.rows - 1.
-    void forward(const data::PointsView& points,
+    /// False where a sum is NaN or infinite, which ReLU may hide.
+    bool forward(const data::PointsView& points,
                  std::size_t first,
                  kernels::RowMatrix<float> hidden) const noexcept;
 
@@ -48,6 +50,7 @@ private:
     Grouping grouping_;
     std::vector<SlotRun> runs_;
     std::vector<float> bias_gradient_;
+    std::vector<float> zeros_;
 };
 
 }  // namespace slidekit::nn

@@ -9,6 +9,8 @@
 #include <slidekit/kernels/dot.hpp>
 #include <slidekit/system/random.hpp>
 
+#include "nn/finite.hpp"
+
 namespace slidekit::nn {
 
 using kernels::AdagradStep;
@@ -264,9 +266,10 @@ std::optional<std::uint32_t> Parameters::first_nonfinite(system::Executor& execu
         rows(), kRowsPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
             std::vector<float> scratch(weights_.dim);
             for (std::size_t i = end; i-- > begin;) {
-                // NaN and infinity times zero are NaN, all else is zero.
-                const float sum = kernels::dot(row(i, scratch.data()), zeros_.data(), weights_.dim);
-                if (std::isfinite(sum) && (bias_.empty() || std::isfinite(bias_[i]))) continue;
+                const float* const weights = row(i, scratch.data());
+                if (all_finite(weights, zeros_.data(), weights_.dim) &&
+                    (bias_.empty() || std::isfinite(bias_[i])))
+                    continue;
                 found[begin / kRowsPerTask] = static_cast<std::uint32_t>(i);
             }
         });

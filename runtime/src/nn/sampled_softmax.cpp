@@ -111,26 +111,35 @@ void SampledSoftmax::select(const OutputStep& step, std::size_t sample, Scratch&
 
 // ---- the step ----
 
-// Turns a sample's logits into gradients: (softmax - target) / batch, target 1/|Y| on each label.
+// Turns a sample's logits into gradients: (softmax - target) / batch, target (1 - E)/|Y| on each
+// label and E/active everywhere, E the label smoothing.
 void SampledSoftmax::softmax(const OutputStep& step, std::size_t sample) {
     const SlotRun run = runs_[sample];
     if (run.count == 0) return;
     const std::size_t labels = step.batch.labels_of(sample).size();
     float* const values = values_.data() + run.first;
-    const float target = 1.0F / static_cast<float>(labels);
+    const float smoothing = step.label_smoothing;
+    const float target = (1 - smoothing) / static_cast<float>(labels);
+    const float everywhere = smoothing / static_cast<float>(run.count);
     const float best = kernels::max_value(values, run.count);
     const float best_label = kernels::max_value(values, labels);
     double label_logits = 0;
     for (std::size_t i = 0; i < labels; ++i) label_logits += static_cast<double>(values[i]);
+    double all_logits = 0;
+    if (smoothing > 0)
+        for (std::size_t i = 0; i < run.count; ++i) all_logits += static_cast<double>(values[i]);
     const float sum = kernels::exp_sum(values, run.count, best);
     StepReport& report = sample_reports_[sample];
     report.loss = std::log(static_cast<double>(sum)) + static_cast<double>(best) -
-                  label_logits * static_cast<double>(target);
+                  label_logits * static_cast<double>(target) -
+                  all_logits * static_cast<double>(everywhere);
     report.correct = best_label >= best ? 1 : 0;
 
     const float share = 1.0F / static_cast<float>(step.batch.points);
     kernels::scale(share / sum, values, run.count);
     for (std::size_t i = 0; i < labels; ++i) values[i] -= share * target;
+    if (smoothing > 0)
+        for (std::size_t i = 0; i < run.count; ++i) values[i] -= share * everywhere;
 }
 
 // In runs of a few hundred rows, so that the rows are still in L2 when their 8-bit copies are
