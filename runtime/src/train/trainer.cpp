@@ -221,9 +221,9 @@ void check(const nn::Network& network, const data::PointsView& points, const cha
 
 float default_lr(nn::Optimizer optimizer) noexcept {
     switch (optimizer) {
-        case nn::Optimizer::adagrad_row: return 0.02F;
-        case nn::Optimizer::sgd: return 30;
-        case nn::Optimizer::momentum: return 5;
+        case nn::Optimizer::adagrad_row: return 0.08F;
+        case nn::Optimizer::sgd: return 3;
+        case nn::Optimizer::momentum: return 0.3F;
         default: return 4e-3F;
     }
 }
