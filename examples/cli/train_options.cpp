@@ -40,10 +40,16 @@ const Names<nn::NegativesFrom> kNegatives = {{"all", nn::NegativesFrom::all},
                                              {"met", nn::NegativesFrom::met},
                                              {"popular", nn::NegativesFrom::popular}};
 const Names<nn::Optimizer> kOptimizers = {{"adam", nn::Optimizer::adam},
-                                          {"sgd", nn::Optimizer::sgd}};
+                                          {"adam-dense", nn::Optimizer::adam_dense},
+                                          {"adagrad-row", nn::Optimizer::adagrad_row},
+                                          {"sgd", nn::Optimizer::sgd},
+                                          {"momentum", nn::Optimizer::momentum}};
+const Names<nn::Precision> kPrecisions = {{"fp32", nn::Precision::fp32},
+                                          {"bf16", nn::Precision::bf16}};
 const Names<train::LearningRateShape> kShapes = {{"constant", train::LearningRateShape::constant},
                                                  {"linear", train::LearningRateShape::linear},
-                                                 {"cosine", train::LearningRateShape::cosine}};
+                                                 {"cosine", train::LearningRateShape::cosine},
+                                                 {"step", train::LearningRateShape::step}};
 
 // Flags that mean something with one output only.
 constexpr std::array kLshFlags = {"--mix",
@@ -199,18 +205,47 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
         ->capture_default_str()
         ->check(positive);
     command.add_option("--lr", o.training.lr, "Learning rate")
-        ->capture_default_str()
+        ->default_str("by the optimizer")
         ->check(CLI::PositiveNumber);
     add_choice(command,
                "--lr-schedule",
-               o.training.lr_shape,
+               o.training.lr_schedule.shape,
                kShapes,
                "Course of the learning rate over the epochs");
+    train::LearningRateSchedule& schedule = o.training.lr_schedule;
+    command.add_option("--warm-up", schedule.warm_up, "Steps until the full learning rate")
+        ->capture_default_str();
+    command
+        .add_option("--lr-step-every", schedule.step_every, "Steps of a stair (--lr-schedule step)")
+        ->capture_default_str()
+        ->check(positive);
+    command.add_option("--lr-step-factor", schedule.step_factor, "Factor from stair to stair")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 1.0));
+    command
+        .add_option("--clip-norm",
+                    o.training.regularisers.clip_norm,
+                    "Longest hidden gradient that a sample sends to the input layer (0: any)")
+        ->capture_default_str()
+        ->check(CLI::NonNegativeNumber);
+    command
+        .add_option("--label-smoothing",
+                    o.training.regularisers.label_smoothing,
+                    "Share of the target on all active neurons (--output lsh)")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 0.99));
+    command
+        .add_option("--feature-dropout",
+                    o.training.feature_dropout,
+                    "Share of a sample's features that a step leaves out")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 0.99));
     add_choice(command,
                "--optimizer",
                o.optimizer,
                kOptimizers,
-               "Adam on touched rows (lazy), or plain SGD");
+               "Adam on touched rows (lazy) or on all, or one of these");
+    add_choice(command, "--precision", o.precision, kPrecisions, "Weights that are computed with");
     command
         .add_option(
             "--weight-decay", o.training.weight_decay, "Decoupled weight decay of touched rows")
@@ -287,11 +322,22 @@ void check_options(const TrainOptions& options, std::uint32_t labels) {
 nn::NetworkConfig network_config(const TrainOptions& options,
                                  const data::PointsView& points,
                                  std::size_t met) {
+    if (options.training.regularisers.label_smoothing > 0 &&
+        (options.output != Output::lsh || options.scope == nn::Scope::batch)) {
+        throw Error(
+            ErrorCode::usage,
+            "--label-smoothing",
+            fmt::format("not with --output {} and --active-scope {}, only with --output lsh "
+                        "and --active-scope sample",
+                        name_of(kOutputs, options.output),
+                        name_of(kScopes, options.scope)));
+    }
     nn::NetworkConfig config{.features = points.features,
                              .hidden = options.hidden,
                              .labels = points.labels,
                              .output = nn::FullOutput{},
                              .optimizer = options.optimizer,
+                             .precision = options.precision,
                              .seed = options.training.seed};
     if (options.output == Output::uniform) {
         config.output = nn::UniformOutput{.negatives = options.negatives,
@@ -315,17 +361,27 @@ nn::NetworkConfig network_config(const TrainOptions& options,
 
 nlohmann::ordered_json options_json(const TrainOptions& options, const nn::NetworkConfig& config) {
     const train::TrainConfig& training = options.training;
-    nlohmann::ordered_json json = {{"train", options.train},
-                                   {"test", options.test},
-                                   {"hidden", config.hidden},
-                                   {"output", name_of(kOutputs, options.output)},
-                                   {"batch", training.batch},
-                                   {"epochs", training.epochs},
-                                   {"lr", training.lr},
-                                   {"lr-schedule", name_of(kShapes, training.lr_shape)},
-                                   {"optimizer", name_of(kOptimizers, options.optimizer)},
-                                   {"weight-decay", training.weight_decay},
-                                   {"seed", training.seed}};
+    nlohmann::ordered_json json = {
+        {"train", options.train},
+        {"test", options.test},
+        {"hidden", config.hidden},
+        {"output", name_of(kOutputs, options.output)},
+        {"batch", training.batch},
+        {"epochs", training.epochs},
+        {"lr", training.lr.value_or(train::default_lr(options.optimizer))},
+        {"lr-schedule", name_of(kShapes, training.lr_schedule.shape)},
+        {"warm-up", training.lr_schedule.warm_up},
+        {"clip-norm", training.regularisers.clip_norm},
+        {"label-smoothing", training.regularisers.label_smoothing},
+        {"feature-dropout", training.feature_dropout},
+        {"optimizer", name_of(kOptimizers, options.optimizer)},
+        {"precision", name_of(kPrecisions, options.precision)},
+        {"weight-decay", training.weight_decay},
+        {"seed", training.seed}};
+    if (training.lr_schedule.shape == train::LearningRateShape::step) {
+        json["lr-step-every"] = training.lr_schedule.step_every;
+        json["lr-step-factor"] = training.lr_schedule.step_factor;
+    }
     if (const auto* uniform = std::get_if<nn::UniformOutput>(&config.output)) {
         json.update({{"negatives", uniform->negatives},
                      {"negatives-from", name_of(kNegatives, uniform->from)},

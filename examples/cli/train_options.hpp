@@ -40,6 +40,7 @@ struct TrainOptions {
     std::uint32_t negatives = nn::UniformOutput{}.negatives;
     nn::NegativesFrom negatives_from = nn::NegativesFrom::all;
     nn::Optimizer optimizer = nn::Optimizer::adam;
+    nn::Precision precision = nn::Precision::fp32;
     train::TrainConfig training;
     std::vector<std::string> given;  // flags on the command line, "--mix" and so on
 };

@@ -17,28 +17,32 @@ inline float adagrad_rate(float& state, float mean_square, const AdagradStep& st
 }
 
 template <class Arch>
+SLIDEKIT_INLINE inline Floats<Arch> adagrad_moved(Floats<Arch> w,
+                                                  Floats<Arch> g,
+                                                  Floats<Arch> rate,
+                                                  Floats<Arch> decay) noexcept {
+    return fused_subtract(rate, g, fused_subtract(decay, w, w));
+}
+
+// `row` is a WholeAt or a SplitAt.
+template <class Arch, class Row>
 SLIDEKIT_INLINE inline void adagrad_update(
-    float* weights, const float* gradient, std::size_t dim, float rate, float decay) noexcept {
-    const Floats<Arch> of_gradient(rate);
-    const Floats<Arch> of_weight(decay);
+    Row row, const float* gradient, std::size_t dim, float rate, float decay) noexcept {
     for_blocks<Arch, 4>(dim, [&](auto block, std::size_t at) SLIDEKIT_INLINE {
         for (std::size_t j = 0; j < block.kCount; ++j) {
-            const Floats<Arch> w = block.load(weights + at, j);
-            block.store(
-                weights + at,
-                j,
-                fused_subtract(
-                    of_gradient, block.load(gradient + at, j), fused_subtract(of_weight, w, w)));
+            const Floats<Arch> w = row.template load<Arch>(block, at, j);
+            const Floats<Arch> g = block.load(gradient + at, j);
+            row.template store<Arch>(block, at, j, adagrad_moved<Arch>(w, g, rate, decay));
         }
     });
 }
 
-template <class Arch>
-void adagrad_row(float* weights,
-                 float* state,
-                 const float* gradient,
-                 std::size_t dim,
-                 const AdagradStep& step) noexcept {
+template <class Arch, class Row>
+SLIDEKIT_INLINE inline void adagrad_row_of(Row row,
+                                           float* state,
+                                           const float* gradient,
+                                           std::size_t dim,
+                                           const AdagradStep& step) noexcept {
     if (dim == 0) return;
     Floats<Arch> squares[4];
     for (Floats<Arch>& lanes : squares) lanes = Floats<Arch>(0.0F);
@@ -50,7 +54,87 @@ void adagrad_row(float* weights,
     });
     const float sum = xsimd::hadd((squares[0] + squares[1]) + (squares[2] + squares[3]));
     const float rate = adagrad_rate(*state, sum / static_cast<float>(dim), step);
-    adagrad_update<Arch>(weights, gradient, dim, rate, step.decay);
+    adagrad_update<Arch>(row, gradient, dim, rate, step.decay);
+}
+
+template <class Arch>
+void adagrad_row(float* weights,
+                 float* state,
+                 const float* gradient,
+                 std::size_t dim,
+                 const AdagradStep& step) noexcept {
+    adagrad_row_of<Arch>(WholeAt{weights}, state, gradient, dim, step);
+}
+
+// One group: row is where its weights are, state its accumulator, kept space for kMostKept floats.
+template <class Arch, class Row>
+SLIDEKIT_INLINE inline void adagrad_group(const GroupsPass& pass,
+                                          std::size_t group,
+                                          Row row,
+                                          float& state,
+                                          std::size_t dim,
+                                          float* kept,
+                                          std::size_t most_kept,
+                                          const AdagradStep& step) noexcept {
+    using F = Floats<Arch>;
+    const bool keeps = dim <= most_kept;
+    const auto load = [&](auto block, std::size_t at, std::size_t j)
+                          SLIDEKIT_INLINE { return row.template load<Arch>(block, at, j); };
+    F squares[2] = {F(0.0F), F(0.0F)};
+    pass_group_of<Arch>(pass,
+                        group,
+                        dim,
+                        load,
+                        [&](auto block, std::size_t at, std::size_t j, F, F gradient)
+                            SLIDEKIT_INLINE {
+                                squares[j % 2] = fused_add(gradient, gradient, squares[j % 2]);
+                                if (keeps) block.store(kept + at, j, gradient);
+                            });
+    const float sum = xsimd::hadd(squares[0] + squares[1]);
+    const float rate = dim == 0 ? 0.0F : adagrad_rate(state, sum / static_cast<float>(dim), step);
+    if (keeps) {
+        adagrad_update<Arch>(row, kept, dim, rate, step.decay);
+        return;
+    }
+    const GroupsPass again{pass.groups, pass.values, pass.vectors, {}};
+    pass_group_of<Arch>(
+        again,
+        group,
+        dim,
+        load,
+        [&](auto block, std::size_t at, std::size_t j, F w, F gradient) SLIDEKIT_INLINE {
+            row.template store<Arch>(
+                block, at, j, adagrad_moved<Arch>(w, gradient, rate, step.decay));
+        });
+}
+
+// All groups. row_at(id) gives a row, prefetch(id) asks for it.
+template <class Arch, class RowAt, class Prefetch>
+SLIDEKIT_INLINE inline void adagrad_groups_of(const GroupsPass& pass,
+                                              std::size_t row_dim,
+                                              float* state,
+                                              AdagradBias bias,
+                                              const AdagradStep& step,
+                                              const RowAt& row_at,
+                                              const Prefetch& prefetch) noexcept {
+    constexpr std::size_t kAhead = 32;
+    constexpr std::size_t kMostKept = 1024;
+    alignas(64) float kept[kMostKept];
+    const GroupsView& groups = pass.groups;
+    with_dim(row_dim, [&](std::size_t dim) SLIDEKIT_INLINE {
+        for (std::size_t g = 0; g < groups.count; ++g) {
+            if (g + kAhead < groups.count) {
+                const std::size_t next = groups.ids[g + kAhead];
+                prefetch(next, dim);
+                __builtin_prefetch(state + next);
+            }
+            const std::size_t id = groups.ids[g];
+            adagrad_group<Arch>(pass, g, row_at(id), state[id], dim, kept, kMostKept, step);
+            if (bias.weights == nullptr) continue;
+            const float gradient = pass.bias_gradient(g);
+            bias.weights[id] -= adagrad_rate(bias.state[id], gradient * gradient, step) * gradient;
+        }
+    });
 }
 
 template <class Arch>
@@ -61,59 +145,15 @@ void adagrad_groups(GroupsView groups,
                     AdagradRows rows,
                     AdagradBias bias,
                     const AdagradStep& step) noexcept {
-    constexpr std::size_t kAhead = 32;
-    constexpr std::size_t kMostKept = 1024;
-    using F = Floats<Arch>;
-    alignas(64) float kept[kMostKept];
-    const GroupsPass pass{groups, values, vectors, back};
-    const GroupsPass again{groups, values, vectors, {}};
-    with_dim(rows.weights.dim, [&](std::size_t dim) SLIDEKIT_INLINE {
-        for (std::size_t g = 0; g < groups.count; ++g) {
-            if (g + kAhead < groups.count) {
-                const std::size_t next = groups.ids[g + kAhead];
-                prefetch_row_to_l2(rows.weights.row(next), dim);
-                __builtin_prefetch(rows.state + next);
-            }
-            const std::size_t id = groups.ids[g];
-            float* row = rows.weights.row(id);
-            const bool keeps = dim <= kMostKept;
-            F squares[2] = {F(0.0F), F(0.0F)};
-            pass_group<Arch>(pass,
-                             g,
-                             row,
-                             dim,
-                             [&](auto block, std::size_t at, std::size_t j, F, F gradient)
-                                 SLIDEKIT_INLINE {
-                                     squares[j % 2] = fused_add(gradient, gradient, squares[j % 2]);
-                                     if (keeps) block.store(kept + at, j, gradient);
-                                 });
-            const float sum = xsimd::hadd(squares[0] + squares[1]);
-            const float rate =
-                dim == 0 ? 0.0F : adagrad_rate(rows.state[id], sum / static_cast<float>(dim), step);
-            if (keeps) {
-                adagrad_update<Arch>(row, kept, dim, rate, step.decay);
-            } else {
-                const F of_gradient(rate);
-                const F of_weight(step.decay);
-                pass_group<Arch>(
-                    again,
-                    g,
-                    row,
-                    dim,
-                    [&](auto block, std::size_t at, std::size_t j, F w, F gradient)
-                        SLIDEKIT_INLINE {
-                            block.store(
-                                row + at,
-                                j,
-                                fused_subtract(
-                                    of_gradient, gradient, fused_subtract(of_weight, w, w)));
-                        });
-            }
-            if (bias.weights == nullptr) continue;
-            const float gradient = pass.bias_gradient(g);
-            bias.weights[id] -= adagrad_rate(bias.state[id], gradient * gradient, step) * gradient;
-        }
-    });
+    adagrad_groups_of<Arch>(
+        {groups, values, vectors, back},
+        rows.weights.dim,
+        rows.state,
+        bias,
+        step,
+        [&](std::size_t id) SLIDEKIT_INLINE { return WholeAt{rows.weights.row(id)}; },
+        [&](std::size_t id, std::size_t dim)
+            SLIDEKIT_INLINE { prefetch_row_to_l2(rows.weights.row(id), dim); });
 }
 
 }  // namespace

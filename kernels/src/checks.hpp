@@ -193,6 +193,16 @@ inline Status is_valid(const AdagradRows& rows) noexcept {
     return array(rows.state, rows.weights.rows);
 }
 
+inline Status is_valid(const MomentumSplitRows& rows) noexcept {
+    if (const Status s = is_valid(SplitRows{rows.high, rows.low}); s != Status::ok) return s;
+    return beside(rows.velocity, rows.high);
+}
+
+inline Status is_valid(const AdagradSplitRows& rows) noexcept {
+    if (const Status s = is_valid(SplitRows{rows.high, rows.low}); s != Status::ok) return s;
+    return array(rows.state, rows.high.rows);
+}
+
 inline Status array(const MomentumBias& bias, std::size_t count) noexcept {
     return bias.weights == nullptr ? Status::ok : array(bias.velocity, count);
 }

@@ -19,20 +19,37 @@ struct MomentumLanes {
           of_gradient(step.nesterov != 0 ? step.lr : 0.0F),
           of_velocity(step.nesterov != 0 ? step.lr * step.momentum : step.lr) {}
 
-    // Vector j of a block: w and g are its old weights and its gradient.
+    // Vector j of a block: w and g are its old weights and its gradient. Updates the velocity, and
+    // returns the new weights.
     template <class Block>
-    SLIDEKIT_INLINE void update(Block block,
-                                float* weights,
-                                float* velocity,
-                                std::size_t j,
-                                Floats<Arch> w,
-                                Floats<Arch> g) const noexcept {
+    SLIDEKIT_INLINE Floats<Arch> updated(Block block,
+                                         float* velocity,
+                                         std::size_t j,
+                                         Floats<Arch> w,
+                                         Floats<Arch> g) const noexcept {
         const Floats<Arch> u = fused_add(momentum, block.load(velocity, j), g);
         const Floats<Arch> ahead = fused_subtract(of_gradient, g, fused_subtract(decay, w, w));
         block.store(velocity, j, u);
-        block.store(weights, j, fused_subtract(of_velocity, u, ahead));
+        return fused_subtract(of_velocity, u, ahead);
     }
 };
+
+// `row` is a WholeAt or a SplitAt.
+template <class Arch, class Row>
+SLIDEKIT_INLINE inline void momentum_row_of(Row row,
+                                            float* velocity,
+                                            const float* gradient,
+                                            std::size_t dim,
+                                            const MomentumStep& step) noexcept {
+    const MomentumLanes<Arch> lanes(step);
+    for_blocks<Arch, 4>(dim, [&](auto block, std::size_t at) SLIDEKIT_INLINE {
+        for (std::size_t j = 0; j < block.kCount; ++j) {
+            const Floats<Arch> w = row.template load<Arch>(block, at, j);
+            const Floats<Arch> g = block.load(gradient + at, j);
+            row.template store<Arch>(block, at, j, lanes.updated(block, velocity + at, j, w, g));
+        }
+    });
+}
 
 template <class Arch>
 void momentum_row(float* weights,
@@ -40,17 +57,7 @@ void momentum_row(float* weights,
                   const float* gradient,
                   std::size_t dim,
                   const MomentumStep& step) noexcept {
-    const MomentumLanes<Arch> lanes(step);
-    for_blocks<Arch, 4>(dim, [&](auto block, std::size_t at) SLIDEKIT_INLINE {
-        for (std::size_t j = 0; j < block.kCount; ++j) {
-            lanes.update(block,
-                         weights + at,
-                         velocity + at,
-                         j,
-                         block.load(weights + at, j),
-                         block.load(gradient + at, j));
-        }
-    });
+    momentum_row_of<Arch>(WholeAt{weights}, velocity, gradient, dim, step);
 }
 
 inline void momentum_bias(const MomentumBias& bias,
@@ -64,24 +71,26 @@ inline void momentum_bias(const MomentumBias& bias,
     bias.weights[id] = __builtin_fmaf(nesterov ? -(step.lr * step.momentum) : -step.lr, u, ahead);
 }
 
-template <class Arch>
-void momentum_groups(GroupsView groups,
-                     const float* values,
-                     RowMatrix<const float> vectors,
-                     RowMatrix<float> back,
-                     MomentumRows rows,
-                     MomentumBias bias,
-                     const MomentumStep& step) noexcept {
+// All groups. row_at(id) gives a row, prefetch_row(id, dim) asks for it.
+template <class Arch, class RowAt, class Prefetch>
+SLIDEKIT_INLINE inline void momentum_groups_of(const GroupsPass& pass,
+                                               std::size_t row_dim,
+                                               std::size_t stride,
+                                               float* velocities,
+                                               MomentumBias bias,
+                                               const MomentumStep& step,
+                                               const RowAt& row_at,
+                                               const Prefetch& prefetch_row) noexcept {
     constexpr std::size_t kAhead = 16;
     using F = Floats<Arch>;
     const MomentumLanes<Arch> lanes(step);
-    const GroupsPass pass{groups, values, vectors, back};
-    with_dim(rows.weights.dim, [&](std::size_t dim) SLIDEKIT_INLINE {
+    const GroupsView& groups = pass.groups;
+    with_dim(row_dim, [&](std::size_t dim) SLIDEKIT_INLINE {
         const auto prefetch = [&](std::size_t g) SLIDEKIT_INLINE {
             if (g >= groups.count) return;
             const std::size_t id = groups.ids[g];
-            prefetch_row_to_l2(rows.weights.row(id), dim);
-            prefetch_row_to_l2(rows.velocity + id * rows.weights.stride, dim);
+            prefetch_row(id, dim);
+            prefetch_row_to_l2(velocities + id * stride, dim);
             if (bias.weights == nullptr) return;
             __builtin_prefetch(bias.weights + id);
             __builtin_prefetch(bias.velocity + id);
@@ -90,16 +99,39 @@ void momentum_groups(GroupsView groups,
         for (std::size_t g = 0; g < groups.count; ++g) {
             prefetch(g + kAhead);
             const std::size_t id = groups.ids[g];
-            float* row = rows.weights.row(id);
-            float* velocity = rows.velocity + id * rows.weights.stride;
+            const auto row = row_at(id);
+            float* const velocity = velocities + id * stride;
+            const auto load = [&](auto block, std::size_t at, std::size_t j)
+                                  SLIDEKIT_INLINE { return row.template load<Arch>(block, at, j); };
             const auto update =
                 [&](auto block, std::size_t at, std::size_t j, F w, F gradient) SLIDEKIT_INLINE {
-                    lanes.update(block, row + at, velocity + at, j, w, gradient);
+                    const F next = lanes.updated(block, velocity + at, j, w, gradient);
+                    row.template store<Arch>(block, at, j, next);
                 };
-            pass_group<Arch>(pass, g, row, dim, update);
+            pass_group_of<Arch>(pass, g, dim, load, update);
             if (bias.weights != nullptr) momentum_bias(bias, id, pass.bias_gradient(g), step);
         }
     });
+}
+
+template <class Arch>
+void momentum_groups(GroupsView groups,
+                     const float* values,
+                     RowMatrix<const float> vectors,
+                     RowMatrix<float> back,
+                     MomentumRows rows,
+                     MomentumBias bias,
+                     const MomentumStep& step) noexcept {
+    momentum_groups_of<Arch>(
+        {groups, values, vectors, back},
+        rows.weights.dim,
+        rows.weights.stride,
+        rows.velocity,
+        bias,
+        step,
+        [&](std::size_t id) SLIDEKIT_INLINE { return WholeAt{rows.weights.row(id)}; },
+        [&](std::size_t id, std::size_t dim)
+            SLIDEKIT_INLINE { prefetch_row_to_l2(rows.weights.row(id), dim); });
 }
 
 }  // namespace

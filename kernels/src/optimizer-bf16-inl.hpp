@@ -7,7 +7,9 @@
 
 #include <slidekit/kernels/optimizer_bf16.hpp>
 
+#include "adagrad-inl.hpp"
 #include "bf16-inl.hpp"
+#include "momentum-inl.hpp"
 #include "optimizer-inl.hpp"
 
 namespace slidekit::kernels::detail {
@@ -153,6 +155,78 @@ void sgd_groups_split(GroupsView groups,
                 bias[id] = __builtin_fmaf(-step.lr, pass.bias_gradient(g), bias[id]);
         }
     });
+}
+
+template <class Arch>
+void momentum_row_split(Bf16* high,
+                        std::uint16_t* low,
+                        float* velocity,
+                        const float* gradient,
+                        std::size_t dim,
+                        const MomentumStep& step) noexcept {
+    momentum_row_of<Arch>(SplitAt{high, low}, velocity, gradient, dim, step);
+}
+
+template <class Arch>
+void adagrad_row_split(Bf16* high,
+                       std::uint16_t* low,
+                       float* state,
+                       const float* gradient,
+                       std::size_t dim,
+                       const AdagradStep& step) noexcept {
+    adagrad_row_of<Arch>(SplitAt{high, low}, state, gradient, dim, step);
+}
+
+SLIDEKIT_INLINE inline SplitAt split_row(const SplitRows& rows, std::size_t id) noexcept {
+    const std::size_t start = id * rows.high.stride;
+    return {rows.high.data + start, rows.low + start};
+}
+
+SLIDEKIT_INLINE inline void prefetch_split(const SplitRows& rows,
+                                           std::size_t id,
+                                           std::size_t dim) noexcept {
+    const SplitAt row = split_row(rows, id);
+    prefetch_row_to_l2(row.high, dim);
+    prefetch_row_to_l2(row.low, dim);
+}
+
+template <class Arch>
+void momentum_groups_split(GroupsView groups,
+                           const float* values,
+                           RowMatrix<const float> vectors,
+                           RowMatrix<float> back,
+                           MomentumSplitRows rows,
+                           MomentumBias bias,
+                           const MomentumStep& step) noexcept {
+    const SplitRows split{rows.high, rows.low};
+    momentum_groups_of<Arch>(
+        {groups, values, vectors, back},
+        rows.high.dim,
+        rows.high.stride,
+        rows.velocity,
+        bias,
+        step,
+        [&](std::size_t id) SLIDEKIT_INLINE { return split_row(split, id); },
+        [&](std::size_t id, std::size_t dim) SLIDEKIT_INLINE { prefetch_split(split, id, dim); });
+}
+
+template <class Arch>
+void adagrad_groups_split(GroupsView groups,
+                          const float* values,
+                          RowMatrix<const float> vectors,
+                          RowMatrix<float> back,
+                          AdagradSplitRows rows,
+                          AdagradBias bias,
+                          const AdagradStep& step) noexcept {
+    const SplitRows split{rows.high, rows.low};
+    adagrad_groups_of<Arch>(
+        {groups, values, vectors, back},
+        rows.high.dim,
+        rows.state,
+        bias,
+        step,
+        [&](std::size_t id) SLIDEKIT_INLINE { return split_row(split, id); },
+        [&](std::size_t id, std::size_t dim) SLIDEKIT_INLINE { prefetch_split(split, id, dim); });
 }
 
 template <class Arch>

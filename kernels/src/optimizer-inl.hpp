@@ -24,6 +24,23 @@ struct AdamAt {
     }
 };
 
+// Where a row of whole weights begins; SplitAt is that of a row in halves.
+struct WholeAt {
+    float* weights;
+
+    template <class Arch, class Block>
+    SLIDEKIT_INLINE Floats<Arch> load(Block block, std::size_t at, std::size_t j) const noexcept {
+        return block.load(weights + at, j);
+    }
+    template <class Arch, class Block>
+    SLIDEKIT_INLINE void store(Block block,
+                               std::size_t at,
+                               std::size_t j,
+                               Floats<Arch> w) const noexcept {
+        block.store(weights + at, j, w);
+    }
+};
+
 // The step's constants, in all lanes.
 template <class Arch>
 struct AdamLanes {

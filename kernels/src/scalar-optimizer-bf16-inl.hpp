@@ -94,6 +94,89 @@ inline void sgd_groups_split(GroupsView groups,
     }
 }
 
+inline void momentum_row_split(Bf16* high,
+                               std::uint16_t* low,
+                               float* velocity,
+                               const float* gradient,
+                               std::size_t dim,
+                               const MomentumStep& step) noexcept {
+    for (std::size_t k = 0; k < dim; ++k) {
+        SplitWeight w{high[k], low[k]};
+        momentum_element(w.value, velocity[k], gradient[k], step);
+        w.put_back();
+    }
+}
+
+inline void adagrad_row_split(Bf16* high,
+                              std::uint16_t* low,
+                              float* state,
+                              const float* gradient,
+                              std::size_t dim,
+                              const AdagradStep& step) noexcept {
+    if (dim == 0) return;
+    const float mean_square = dot(gradient, gradient, dim) / static_cast<float>(dim);
+    const float rate = adagrad_rate(*state, mean_square, step);
+    for (std::size_t k = 0; k < dim; ++k) {
+        SplitWeight w{high[k], low[k]};
+        w.value = w.value - step.decay * w.value - rate * gradient[k];
+        w.put_back();
+    }
+}
+
+inline void momentum_groups_split(GroupsView groups,
+                                  const float* values,
+                                  RowMatrix<const float> vectors,
+                                  RowMatrix<float> back,
+                                  MomentumSplitRows rows,
+                                  MomentumBias bias,
+                                  const MomentumStep& step) noexcept {
+    for (std::size_t g = 0; g < groups.count; ++g) {
+        const std::size_t id = groups.ids[g];
+        for (std::size_t k = 0; k < rows.high.dim; ++k) {
+            const std::size_t at = id * rows.high.stride + k;
+            SplitWeight w{rows.high.data[at], rows.low[at]};
+            const float gradient = weight_gradient(groups, g, values, vectors, back, w.value, k);
+            momentum_element(w.value, rows.velocity[at], gradient, step);
+            w.put_back();
+        }
+        if (bias.weights == nullptr) continue;
+        const float gradient = group_bias_gradient(groups, g, values);
+        float& weight = bias.weights[id];
+        weight = momentum_moved(weight, bias.velocity[id], gradient, step);
+    }
+}
+
+inline void adagrad_groups_split(GroupsView groups,
+                                 const float* values,
+                                 RowMatrix<const float> vectors,
+                                 RowMatrix<float> back,
+                                 AdagradSplitRows rows,
+                                 AdagradBias bias,
+                                 const AdagradStep& step) noexcept {
+    const std::size_t dim = rows.high.dim;
+    for (std::size_t g = 0; g < groups.count; ++g) {
+        const std::size_t id = groups.ids[g];
+        const std::size_t start = id * rows.high.stride;
+        float squares = 0;
+        for (std::size_t k = 0; k < dim; ++k) {
+            const SplitWeight w{rows.high.data[start + k], rows.low[start + k]};
+            const float gradient = weight_gradient(groups, g, values, vectors, back, w.value, k);
+            squares += gradient * gradient;
+        }
+        const float rate =
+            dim == 0 ? 0 : adagrad_rate(rows.state[id], squares / static_cast<float>(dim), step);
+        for (std::size_t k = 0; k < dim; ++k) {
+            SplitWeight w{rows.high.data[start + k], rows.low[start + k]};
+            const float gradient = weight_gradient(groups, g, values, vectors, {}, w.value, k);
+            w.value = w.value - step.decay * w.value - rate * gradient;
+            w.put_back();
+        }
+        if (bias.weights == nullptr) continue;
+        const float gradient = group_bias_gradient(groups, g, values);
+        bias.weights[id] -= adagrad_rate(bias.state[id], gradient * gradient, step) * gradient;
+    }
+}
+
 inline void adam_row_bf16(Bf16* weights,
                           float* first,
                           float* second,

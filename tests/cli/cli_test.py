@@ -308,6 +308,10 @@ class BadUsage(Case):
             (("--sampling", "union", "--rank", "count"), "--rank.*--sampling is union"),
             (("--hash", "dwta", "--correction", "logq"), "correction.*SimHash"),
             (("--output", "half"), "--output"),
+            (("--optimizer", "adamw"), "--optimizer.*adamw"),
+            (("--precision", "fp8"), "--precision.*fp8"),
+            (("--feature-dropout", 1), "--feature-dropout"),
+            (("--label-smoothing", 0.1, "--output", "full"), "--label-smoothing.*--output full"),
             (("--isa", "mmx"), "--isa.*mmx"),
             (("--no-such-flag",), "no-such-flag"),
             (("--resume",), "resume"),  # not built: absent, not ignored

@@ -141,5 +141,27 @@ TEST(ShuffledOrder, HasGoldenValues) {
     EXPECT_EQ((Ids{large.begin(), large.begin() + 5}), (Ids{301330, 63528, 369931, 39855, 409020}));
 }
 
+TEST(Batch, DropsFeaturesByAStreamAndKeepsTheMean) {
+    testing::ToyPoints points(1, 1);
+    for (int i = 0; i < 20'000; ++i) points.add({.features = {{0, 3.0F}}, .labels = {0}});
+    std::vector<std::uint32_t> all(20'000);
+    for (std::uint32_t i = 0; i < all.size(); ++i) all[i] = i;
+    Batch batch, again;
+    for (Batch* one : {&batch, &again}) {
+        one->assign(points.view(), all);
+        one->drop_features(0.25F, 1, 7);
+    }
+    const PointsView left = batch.view();
+    EXPECT_NEAR(static_cast<double>(left.feature_ids.size()), 15'000, 300);
+    EXPECT_EQ(left.feature_values.front(), 4.0F);
+    EXPECT_EQ(left.feature_offsets.back(), left.feature_ids.size());
+    EXPECT_TRUE(std::equal(left.feature_offsets.begin(),
+                           left.feature_offsets.end(),
+                           again.view().feature_offsets.begin()));
+    again.assign(points.view(), all);
+    again.drop_features(0.25F, 1, 8);
+    EXPECT_NE(left.feature_ids.size(), again.view().feature_ids.size());
+}
+
 }  // namespace
 }  // namespace slidekit::data

@@ -103,6 +103,59 @@ TEST_P(SplitUpdates, OfRowsGiveTheBitsOfWholeWeights) {
     }
 }
 
+TEST_P(SplitUpdates, OfRowsWithMomentumAndAdagradGiveTheBitsOfWholeWeights) {
+    constexpr MomentumStep kMomentum{.lr = 0.05F, .decay = 0.001F, .nesterov = 1};
+    constexpr AdagradStep kAdagrad{.lr = 0.1F, .decay = 0.001F};
+    for (const std::size_t n : test::kTailLengths) {
+        std::vector<float> w = Draw(1).normals(n), u = Draw(2).normals(n), v = u;
+        const std::vector<float> gradient = Draw(3).normals(n);
+        Halves halves(w);
+        float state = 0.5F, other = 0.5F;
+        for (int step = 0; step < 3; ++step) {
+            momentum_row(w.data(), u.data(), gradient.data(), n, kMomentum);
+            adagrad_row(w.data(), &state, gradient.data(), n, kAdagrad);
+            Bf16* const high = halves.high.data();
+            std::uint16_t* const low = halves.low.data();
+            momentum_row_split(high, low, v.data(), gradient.data(), n, kMomentum);
+            adagrad_row_split(high, low, &other, gradient.data(), n, kAdagrad);
+        }
+        EXPECT_EQ(w, halves.joined()) << "dim " << n;
+        EXPECT_EQ(u, v);
+        EXPECT_EQ(state, other);
+    }
+}
+
+// Both updates of groups, on whole weights and on halves; 1025 gathers Adagrad's gradient twice.
+TEST_P(SplitUpdates, OfGroupsWithMomentumAndAdagradGiveTheBitsOfWholeWeights) {
+    constexpr MomentumStep kMomentum{.lr = 0.05F, .decay = 0.001F};
+    constexpr AdagradStep kAdagrad{.lr = 0.1F, .decay = 0.001F};
+    for (const std::size_t dim : {1U, 17U, 128U, 1025U}) {
+        Layer a(Draw(3), dim), b(Draw(3), dim);
+        Halves halves(a.weights);
+        Draw draw(4);
+        const test::RandomGroups groups(
+            draw, {.rows = kRows, .groups = 21, .vectors = kVectors, .most_members = 6});
+        const std::vector<float> values = draw.normals(groups.slots());
+        const GroupsView view = groups.view();
+        const RowMatrix<float> whole{a.weights.data(), kRows, dim, dim};
+        const RowMatrix<Bf16> high{halves.high.data(), kRows, dim, dim};
+        const auto of = [](Layer& l) { return MomentumBias{l.bias.data(), l.bias_first.data()}; };
+        const auto sum = [](Layer& l) { return AdagradBias{l.bias.data(), l.bias_second.data()}; };
+        const float* v = values.data();
+        const auto x = a.vectors_view();
+        std::vector<float> state(kRows, 0.5F), other = state;
+        momentum_groups(view, v, x, a.back_view(), {whole, a.first.data()}, of(a), kMomentum);
+        adagrad_groups(view, v, x, a.back_view(), {whole, state.data()}, sum(a), kAdagrad);
+        std::uint16_t* const low = halves.low.data();
+        momentum_groups_split(
+            view, v, x, b.back_view(), {high, low, b.first.data()}, of(b), kMomentum);
+        adagrad_groups_split(
+            view, v, x, b.back_view(), {high, low, other.data()}, sum(b), kAdagrad);
+        expect_same(a, b, halves.joined());
+        EXPECT_EQ(state, other);
+    }
+}
+
 TEST_P(SplitUpdates, OfGroupsGiveTheBitsOfWholeWeights) {
     for (const std::size_t dim : test::kTailLengths) {
         Layer whole(Draw(3), dim), other(Draw(3), dim);

@@ -21,6 +21,7 @@ struct Case {
     std::string name;
     OutputConfig output;
     Optimizer optimizer = Optimizer::adam;
+    Precision precision = Precision::fp32;
 };
 
 struct Outcome {
@@ -39,6 +40,7 @@ Outcome train(const Case& tested, unsigned threads, std::uint64_t seed) {
                      .labels = kLabels,
                      .output = tested.output,
                      .optimizer = tested.optimizer,
+                     .precision = tested.precision,
                      .initial_deviation = 0.1F,
                      .seed = seed});
     const testing::ToyPoints points =
@@ -50,7 +52,7 @@ Outcome train(const Case& tested, unsigned threads, std::uint64_t seed) {
         data::Batch batch;
         batch.assign(points.view(), std::span(order).subspan(step * kBatch, kBatch));
         const UpdateRule rule =
-            tested.optimizer == Optimizer::adam ? testing::adam(1e-2F) : testing::sgd(0.5F);
+            tested.optimizer == Optimizer::sgd ? testing::sgd(0.5F) : testing::adam(1e-2F);
         sums += network.train_step(batch.view(), rule, step);
     }
     return {testing::bits_of(network), sums};
@@ -89,20 +91,26 @@ LshOutput dwta() {
     return output;
 }
 
-INSTANTIATE_TEST_SUITE_P(Outputs,
-                         Determinism,
-                         ::testing::Values(Case{"Full", FullOutput{}},
-                                           Case{"Uniform", UniformOutput{.negatives = 400}},
-                                           Case{"PopularLogq",
-                                                UniformOutput{.negatives = 400,
-                                                              .from = NegativesFrom::popular,
-                                                              .correction = Correction::log_q}},
-                                           Case{"LshDot", ranked_by(Rank::dot)},
-                                           Case{"LshDotFp32", ranked_by(Rank::dot_fp32)},
-                                           Case{"LshCount", ranked_by(Rank::count)},
-                                           Case{"LshDwtaCapped", dwta()},
-                                           Case{"LshSgd", ranked_by(Rank::dot), Optimizer::sgd}),
-                         [](const auto& tested) { return tested.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Outputs,
+    Determinism,
+    ::testing::Values(
+        Case{"Full", FullOutput{}},
+        Case{"Uniform", UniformOutput{.negatives = 400}},
+        Case{
+            "PopularLogq",
+            UniformOutput{
+                .negatives = 400, .from = NegativesFrom::popular, .correction = Correction::log_q}},
+        Case{"LshDot", ranked_by(Rank::dot)},
+        Case{"LshDotFp32", ranked_by(Rank::dot_fp32)},
+        Case{"LshCount", ranked_by(Rank::count)},
+        Case{"LshDwtaCapped", dwta()},
+        Case{"LshSgd", ranked_by(Rank::dot), Optimizer::sgd},
+        Case{"LshAdamDense", ranked_by(Rank::dot), Optimizer::adam_dense},
+        Case{"UniformAdamDense", UniformOutput{.negatives = 400}, Optimizer::adam_dense},
+        Case{"LshHalves", ranked_by(Rank::dot_fp32), Optimizer::adam, Precision::bf16},
+        Case{"FullHalves", FullOutput{}, Optimizer::adam, Precision::bf16}),
+    [](const auto& tested) { return tested.param.name; });
 
 }  // namespace
 }  // namespace slidekit::nn

@@ -178,6 +178,24 @@ struct RowsOf<kernels::AdagradRows> {
     }
 };
 
+template <>
+struct RowsOf<kernels::MomentumSplitRows> {
+    template <class Make>
+    static kernels::MomentumSplitRows from(Make& make, std::size_t rows, std::size_t dim) {
+        const kernels::SplitRows split = RowsOf<kernels::SplitRows>::from(make, rows, dim);
+        return {split.high, split.low, make.template output<float>(extent(split.high))};
+    }
+};
+
+template <>
+struct RowsOf<kernels::AdagradSplitRows> {
+    template <class Make>
+    static kernels::AdagradSplitRows from(Make& make, std::size_t rows, std::size_t dim) {
+        const kernels::SplitRows split = RowsOf<kernels::SplitRows>::from(make, rows, dim);
+        return {split.high, split.low, make.template nonnegative<float>(rows)};
+    }
+};
+
 /// Buckets that cut one list of ids into even parts, some of them empty where there are few ids.
 template <class Make>
 kernels::BucketsView buckets_of(Make& make,

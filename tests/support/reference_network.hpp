@@ -26,8 +26,9 @@ struct ReferenceNetwork {
     static std::vector<double> values_of(const nn::Parameters& parameters) {
         std::vector<double> values;
         for (std::size_t i = 0; i < parameters.rows(); ++i) {
-            const float* row = parameters.weights().row(i);
-            values.insert(values.end(), row, row + parameters.dim());
+            std::vector<float> row(parameters.dim());
+            parameters.copy_row(i, row.data());
+            values.insert(values.end(), row.begin(), row.end());
         }
         return values;
     }

@@ -14,8 +14,9 @@ inline std::vector<float> weights_of(const nn::Network& network) {
     std::vector<float> weights;
     for (const nn::Parameters* parameters : {&network.input(), &network.output()}) {
         for (std::size_t i = 0; i < parameters->rows(); ++i) {
-            const float* row = parameters->weights().row(i);
-            weights.insert(weights.end(), row, row + parameters->dim());
+            std::vector<float> row(parameters->dim());
+            parameters->copy_row(i, row.data());
+            weights.insert(weights.end(), row.begin(), row.end());
         }
         weights.insert(weights.end(), parameters->bias().begin(), parameters->bias().end());
     }

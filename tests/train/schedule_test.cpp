@@ -34,29 +34,46 @@ TEST(RebuildSchedule, SurvivesGapsPastEveryNumber) {
 
 TEST(LearningRateFactor, ConstantIsOneThroughout) {
     for (const std::uint64_t step : {0U, 5U, 10U, 11U})
-        EXPECT_EQ(learning_rate_factor(LearningRateShape::constant, step, 10), 1);
+        EXPECT_EQ(learning_rate_factor({LearningRateShape::constant}, step, 10), 1);
 }
 
 TEST(LearningRateFactor, FallsFromOneToZero) {
     for (const LearningRateShape shape : {LearningRateShape::linear, LearningRateShape::cosine}) {
-        EXPECT_EQ(learning_rate_factor(shape, 0, 10), 1);
-        EXPECT_NEAR(learning_rate_factor(shape, 5, 10), 0.5, 1e-12);
-        EXPECT_NEAR(learning_rate_factor(shape, 10, 10), 0, 1e-12);
-        EXPECT_NEAR(learning_rate_factor(shape, 11, 10), 0, 1e-12);
+        EXPECT_EQ(learning_rate_factor({shape}, 0, 10), 1);
+        EXPECT_NEAR(learning_rate_factor({shape}, 5, 10), 0.5, 1e-12);
+        EXPECT_NEAR(learning_rate_factor({shape}, 10, 10), 0, 1e-12);
+        EXPECT_NEAR(learning_rate_factor({shape}, 11, 10), 0, 1e-12);
         for (std::uint64_t step = 1; step <= 10; ++step) {
-            EXPECT_LT(learning_rate_factor(shape, step, 10),
-                      learning_rate_factor(shape, step - 1, 10));
+            EXPECT_LT(learning_rate_factor({shape}, step, 10),
+                      learning_rate_factor({shape}, step - 1, 10));
         }
     }
 }
 
 TEST(LearningRateFactor, CosineStaysAboveTheLineAtFirst) {
-    EXPECT_GT(learning_rate_factor(LearningRateShape::cosine, 2, 10),
-              learning_rate_factor(LearningRateShape::linear, 2, 10));
+    EXPECT_GT(learning_rate_factor({LearningRateShape::cosine}, 2, 10),
+              learning_rate_factor({LearningRateShape::linear}, 2, 10));
 }
 
 TEST(LearningRateFactor, NoStepsGiveOne) {
-    EXPECT_EQ(learning_rate_factor(LearningRateShape::linear, 0, 0), 1);
+    EXPECT_EQ(learning_rate_factor({LearningRateShape::linear}, 0, 0), 1);
+}
+
+TEST(LearningRateFactor, WarmsUpThenFallsOverTheRest) {
+    const LearningRateSchedule schedule{.shape = LearningRateShape::linear, .warm_up = 4};
+    EXPECT_EQ(learning_rate_factor(schedule, 0, 14), 0.25);
+    EXPECT_EQ(learning_rate_factor(schedule, 3, 14), 1);
+    EXPECT_EQ(learning_rate_factor(schedule, 4, 14), 1);
+    EXPECT_NEAR(learning_rate_factor(schedule, 9, 14), 0.5, 1e-12);
+    EXPECT_EQ(learning_rate_factor({LearningRateShape::linear, 20}, 14, 14), 0.75);
+}
+
+TEST(LearningRateFactor, StepFallsByItsFactor) {
+    const LearningRateSchedule schedule{
+        .shape = LearningRateShape::step, .step_every = 5, .step_factor = 0.1};
+    EXPECT_EQ(learning_rate_factor(schedule, 4, 100), 1);
+    EXPECT_NEAR(learning_rate_factor(schedule, 5, 100), 0.1, 1e-12);
+    EXPECT_NEAR(learning_rate_factor(schedule, 10, 100), 0.01, 1e-12);
 }
 
 }  // namespace

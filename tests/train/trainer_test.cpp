@@ -111,7 +111,7 @@ TEST(Trainer, FallingLearningRatesLearnToo) {
     for (const LearningRateShape shape : {LearningRateShape::linear, LearningRateShape::cosine}) {
         Training training(nn::FullOutput{});
         const TrainResult result =
-            training.run({.batch = 32, .epochs = 6, .lr = 0.03F, .lr_shape = shape});
+            training.run({.batch = 32, .epochs = 6, .lr = 0.03F, .lr_schedule = {shape}});
         EXPECT_GT(result.precision.at_1, 0.9);
         ASSERT_FALSE(training.recorder.steps.empty());
         EXPECT_LT(training.recorder.steps.back().lr, 0.001);
@@ -209,7 +209,7 @@ TEST(Trainer, WeightDecayShrinksTheWeights) {
         (void)training.run(TrainConfig{.batch = 1000,
                                        .epochs = 4,
                                        .lr = 1e-3F,
-                                       .lr_shape = LearningRateShape::constant,
+                                       .lr_schedule = {LearningRateShape::constant},
                                        .weight_decay = decay});
         double squares = 0;
         for (const float weight : testing::weights_of(training.network))
@@ -284,9 +284,36 @@ TEST(Trainer, NamesTheStepThatDiverged) {
         Training training(output, nn::Optimizer::sgd);
         const Error error = error_of([&] { (void)training.run({.batch = 100, .lr = 1e30F}); });
         EXPECT_EQ(error.code(), ErrorCode::diverged) << output.index();
-        EXPECT_THAT(error.where(), ::testing::MatchesRegex("step [0-9]+"));
+        EXPECT_THAT(error.where(), ::testing::MatchesRegex("step [0-9]+, (input|output) layer"));
         EXPECT_THAT(error.what(), HasSubstr("learning rate"));
     }
+}
+
+TEST(Trainer, NamesTheLayerOfAWeightThatIsNaN) {
+    for (const nn::OutputConfig& output :
+         {nn::OutputConfig(nn::FullOutput{}), nn::OutputConfig(small_lsh())}) {
+        for (const bool input : {false, true}) {
+            Training training(output);
+            nn::Parameters& layer = input ? training.network.input() : training.network.output();
+            for (std::uint32_t i = 0; i < layer.rows(); ++i)
+                layer.weights().row(i)[3] = std::nanf("");
+            const Error error = error_of([&] { (void)training.run({.batch = 100}); });
+            EXPECT_EQ(error.where(), input ? "step 0, input layer" : "step 0, output layer");
+        }
+    }
+}
+
+// Label 0 of a set of rows that no step reaches: the last feature occurs nowhere.
+TEST(Trainer, FindsANaNThatNoStepTouchesBeforeItEvaluates) {
+    Training training(small_lsh());
+    training.learn = testing::ToyPoints(training.learn.view().features, kLabels);
+    for (int i = 0; i < 200; ++i) training.learn.add({.features = {{1, 1.0F}}, .labels = {2}});
+    const std::uint32_t last = training.network.input().rows() - 1;
+    training.network.input().weights().row(last)[0] = std::nanf("");
+    const Error error = error_of([&] { (void)training.run({.batch = 100, .epochs = 1}); });
+    EXPECT_EQ(error.where(), "step 2, input layer");
+    EXPECT_THAT(error.what(), HasSubstr("row " + std::to_string(last)));
+    EXPECT_TRUE(training.recorder.evaluations.empty());
 }
 
 TEST(Trainer, TakesPointsWithoutLabelsOrFeatures) {

@@ -363,6 +363,20 @@ typedef struct slidekit_split_rows {
     uint16_t* low; /* laid out like high */
 } slidekit_split_rows;
 
+/** Weights as halves and their velocities, all with one stride. */
+typedef struct slidekit_momentum_split_rows {
+    slidekit_matrix_bf16 high;
+    uint16_t* low; /* laid out like high */
+    float* velocity; /* u, laid out like high */
+} slidekit_momentum_split_rows;
+
+/** Weights as halves, and one accumulator a row. */
+typedef struct slidekit_adagrad_split_rows {
+    slidekit_matrix_bf16 high;
+    uint16_t* low; /* laid out like high */
+    float* state; /* s: high.rows elements, none below 0 */
+} slidekit_adagrad_split_rows;
+
 /** Densified one-permutation minhash. Key of a table: h = seed, then h = fmix32(code ^ h) for each
  * of its codes, then the highest `bits` of h.
  */
@@ -1447,6 +1461,38 @@ SLIDEKIT_C_API slidekit_status slidekit_sgd_row_split_bf16_fast(
     size_t dim,
     const slidekit_sgd_step* step);
 
+/** momentum_row on weights in halves. */
+SLIDEKIT_C_API slidekit_status slidekit_momentum_row_split_bf16(
+    slidekit_bf16* high,
+    uint16_t* low,
+    float* velocity,
+    const float* gradient,
+    size_t dim,
+    const slidekit_momentum_step* step);
+SLIDEKIT_C_API slidekit_status slidekit_momentum_row_split_bf16_fast(
+    slidekit_bf16* high,
+    uint16_t* low,
+    float* velocity,
+    const float* gradient,
+    size_t dim,
+    const slidekit_momentum_step* step);
+
+/** adagrad_row on weights in halves. */
+SLIDEKIT_C_API slidekit_status slidekit_adagrad_row_split_bf16(
+    slidekit_bf16* high,
+    uint16_t* low,
+    float* state,
+    const float* gradient,
+    size_t dim,
+    const slidekit_adagrad_step* step);
+SLIDEKIT_C_API slidekit_status slidekit_adagrad_row_split_bf16_fast(
+    slidekit_bf16* high,
+    uint16_t* low,
+    float* state,
+    const float* gradient,
+    size_t dim,
+    const slidekit_adagrad_step* step);
+
 /** adam_groups on weights in halves: the same bits, in what flows back too, which takes the whole
  * weights and not their upper halves.
  *
@@ -1486,6 +1532,42 @@ SLIDEKIT_C_API slidekit_status slidekit_sgd_groups_split_bf16_fast(
     slidekit_split_rows rows,
     float* bias,
     const slidekit_sgd_step* step);
+
+/** momentum_groups on weights in halves. */
+SLIDEKIT_C_API slidekit_status slidekit_momentum_groups_split_bf16(
+    slidekit_groups_view groups,
+    const float* values,
+    slidekit_const_matrix_f32 vectors,
+    slidekit_matrix_f32 back,
+    slidekit_momentum_split_rows rows,
+    slidekit_momentum_bias bias,
+    const slidekit_momentum_step* step);
+SLIDEKIT_C_API slidekit_status slidekit_momentum_groups_split_bf16_fast(
+    slidekit_groups_view groups,
+    const float* values,
+    slidekit_const_matrix_f32 vectors,
+    slidekit_matrix_f32 back,
+    slidekit_momentum_split_rows rows,
+    slidekit_momentum_bias bias,
+    const slidekit_momentum_step* step);
+
+/** adagrad_groups on weights in halves. */
+SLIDEKIT_C_API slidekit_status slidekit_adagrad_groups_split_bf16(
+    slidekit_groups_view groups,
+    const float* values,
+    slidekit_const_matrix_f32 vectors,
+    slidekit_matrix_f32 back,
+    slidekit_adagrad_split_rows rows,
+    slidekit_adagrad_bias bias,
+    const slidekit_adagrad_step* step);
+SLIDEKIT_C_API slidekit_status slidekit_adagrad_groups_split_bf16_fast(
+    slidekit_groups_view groups,
+    const float* values,
+    slidekit_const_matrix_f32 vectors,
+    slidekit_matrix_f32 back,
+    slidekit_adagrad_split_rows rows,
+    slidekit_adagrad_bias bias,
+    const slidekit_adagrad_step* step);
 
 /** adam_row on weights in bf16: computed in fp32, then rounded as round_bf16_stochastic does, with
  * number k of the stream for element k. Moments are fp32. Give each row and step a stream of its

@@ -30,6 +30,25 @@ void Batch::assign(const PointsView& source, std::span<const std::uint32_t> poin
     }
 }
 
+void Batch::drop_features(float p, std::uint64_t seed, std::uint64_t step) {
+    const float scale = 1 / (1 - p);
+    std::size_t kept = 0;
+    std::size_t begin = 0;
+    for (std::uint32_t point = 0; point < points_; ++point) {
+        system::Stream stream(seed, system::Purpose::feature_dropout, step, point);
+        const std::size_t end = feature_offsets_[point + 1];
+        for (std::size_t at = begin; at < end; ++at) {
+            if (stream.uniform() < p) continue;
+            feature_ids_[kept] = feature_ids_[at];
+            feature_values_[kept++] = scale * feature_values_[at];
+        }
+        feature_offsets_[point + 1] = kept;
+        begin = end;
+    }
+    feature_ids_.resize(kept);
+    feature_values_.resize(kept);
+}
+
 PointsView Batch::view() const noexcept {
     return {.points = points_,
             .features = features_,

@@ -88,7 +88,7 @@ std::uint64_t element_bytes(std::string_view dtype) {
 void write_tensor(AtomicFile& out, const TensorSource& tensor) {
     if (elements_of(tensor.shape) == 0) return;
     const std::size_t columns = tensor.shape.back();
-    if (tensor.shape.size() < 2 || tensor.stride == columns) {
+    if (!tensor.read_row && (tensor.shape.size() < 2 || tensor.stride == columns)) {
         out.write(tensor.data, elements_of(tensor.shape) * sizeof(float));
         return;
     }
@@ -101,8 +101,12 @@ void write_tensor(AtomicFile& out, const TensorSource& tensor) {
     for (std::size_t begin = 0; begin < rows; begin += block) {
         const std::size_t count = std::min(block, rows - begin);
         for (std::size_t i = 0; i < count; ++i) {
-            std::copy_n(
-                tensor.data + (begin + i) * tensor.stride, columns, packed.data() + i * columns);
+            float* const to = packed.data() + i * columns;
+            if (tensor.read_row) {
+                tensor.read_row(begin + i, to);
+            } else {
+                std::copy_n(tensor.data + (begin + i) * tensor.stride, columns, to);
+            }
         }
         out.write(packed.data(), count * columns * sizeof(float));
     }

@@ -67,13 +67,12 @@ void DenseSoftmax::choose_rows(const OutputStep& step, std::span<const std::uint
 RowMatrix<const float> DenseSoftmax::rows_of(std::size_t begin,
                                              std::size_t count,
                                              Scratch& scratch) const {
-    const RowMatrix<const float> all = std::as_const(parameters_).weights();
-    if (!negatives_) return {all.row(begin), count, all.dim, all.stride};
-    scratch.rows.resize(kBlockRows * all.stride);
-    for (std::size_t i = 0; i < count; ++i) {
-        std::copy_n(all.row(row_id(begin + i)), all.dim, scratch.rows.data() + i * all.stride);
-    }
-    return {scratch.rows.data(), count, all.dim, all.stride};
+    if (!negatives_) return parameters_.block(begin, count, scratch.rows);
+    const std::size_t stride = padded_stride(parameters_.dim());
+    scratch.rows.resize(kBlockRows * stride);
+    for (std::size_t i = 0; i < count; ++i)
+        parameters_.copy_row(row_id(begin + i), scratch.rows.data() + i * stride);
+    return {scratch.rows.data(), count, parameters_.dim(), stride};
 }
 
 RowMatrix<float> DenseSoftmax::logits_of(std::size_t begin,
@@ -219,6 +218,10 @@ void DenseSoftmax::step(const OutputStep& step,
     executor_.for_each(Grouping::kPieces, [&](std::size_t piece, system::Worker worker) {
         update_piece(step, piece, scratch_[worker]);
     });
+    // Of the groups only the ids count here: the rows that have had their update.
+    if (negatives_)
+        parameters_.update_others(
+            executor_, {shared().data(), nullptr, nullptr, active_, 0}, step.rule);
     gradients_.sum_into(executor_, step.hidden_gradient);
     report.seconds.backward += clock.lap();
 

@@ -35,9 +35,9 @@ void exact_top(const Parameters& output,
                std::span<Ranked> best) {
     constexpr float kLowest = -std::numeric_limits<float>::infinity();
     if (count == 0) return;
-    const RowMatrix<const float> weights = output.weights();
     const std::size_t points = hidden.rows;
     const std::size_t stride = padded_stride(points);
+    std::vector<float> joined;
     std::vector<float> transposed(hidden.dim * stride);
     std::vector<float> logits(kBlockRows * stride);
     std::vector<kernels::Hit> hits(kBlockRows * points);
@@ -48,12 +48,13 @@ void exact_top(const Parameters& output,
 
     // The first block is short, so that thresholds are there before the many rows come.
     std::size_t block_rows = std::max<std::size_t>(count, 16);
-    for (std::size_t begin = 0; begin < weights.rows;) {
-        const std::size_t rows = std::min({block_rows, kBlockRows, weights.rows - begin});
+    for (std::size_t begin = 0; begin < output.rows();) {
+        const std::size_t rows = std::min({block_rows, kBlockRows, output.rows() - begin});
+        const RowMatrix<const float> weights = output.block(begin, rows, joined);
         const RowMatrix<float> block{logits.data(), rows, points, stride};
         for (std::size_t r = 0; r < rows; ++r)
             std::fill_n(block.row(r), points, output.bias()[begin + r]);
-        kernels::multiply_add({.data = weights.row(begin),
+        kernels::multiply_add({.data = weights.data,
                                .rows = rows,
                                .columns = weights.dim,
                                .row_stride = weights.stride},

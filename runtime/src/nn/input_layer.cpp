@@ -23,15 +23,18 @@ UpdateRule without_decay(UpdateRule rule) {
 InputLayer::InputLayer(system::Runtime& runtime,
                        std::uint32_t features,
                        std::uint32_t hidden,
-                       Optimizer optimizer)
-    : rows_(runtime, "input", features, hidden, optimizer, Bias::none),
+                       Optimizer optimizer,
+                       Precision precision)
+    : rows_(runtime, "input", features, hidden, optimizer, Bias::none, precision),
       bias_(runtime, "input_bias", 1, hidden, optimizer, Bias::none),
-      bias_gradient_(hidden) {}
+      bias_gradient_(hidden),
+      zeros_(hidden) {}
 
-void InputLayer::forward(const data::PointsView& points,
+bool InputLayer::forward(const data::PointsView& points,
                          std::size_t first,
                          RowMatrix<float> hidden) const noexcept {
     const std::span<const float> initial = bias();
+    bool finite = true;
     for (std::size_t i = 0; i < hidden.rows; ++i) {
         const std::size_t begin = points.feature_offsets[first + i];
         const kernels::SparseView input{points.feature_ids.data() + begin,
@@ -39,9 +42,11 @@ void InputLayer::forward(const data::PointsView& points,
                                         points.nnz_of(first + i)};
         float* out = hidden.row(i);
         std::copy(initial.begin(), initial.end(), out);
-        kernels::bag_rows(input, rows_.weights(), out);
+        rows_.bag_rows(input, out);
+        finite = finite && all_finite(out, zeros_.data(), hidden.dim);
         kernels::relu(out, hidden.dim);
     }
+    return finite;
 }
 
 void InputLayer::backward(system::Executor& executor,
@@ -62,6 +67,7 @@ void InputLayer::backward(system::Executor& executor,
         rows_.update_groups(
             grouping_.piece(piece), batch.feature_values.data(), gradient, {}, rule);
     });
+    rows_.update_others(executor, grouping_.view(), rule);
     bias_.update_row(0, bias_gradient_.data(), 0, without_decay(rule));
 }
 

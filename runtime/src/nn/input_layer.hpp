@@ -10,6 +10,7 @@
 #include <slidekit/nn/parameters.hpp>
 #include <slidekit/system/executor.hpp>
 
+#include "nn/finite.hpp"
 #include "nn/grouping.hpp"
 
 namespace slidekit::nn {
@@ -19,7 +20,8 @@ public:
     InputLayer(system::Runtime& runtime,
                std::uint32_t features,
                std::uint32_t hidden,
-               Optimizer optimizer);
+               Optimizer optimizer,
+               Precision precision);
 
     [[nodiscard]] Parameters& parameters() noexcept { return rows_; }
     [[nodiscard]] const Parameters& parameters() const noexcept { return rows_; }
@@ -29,7 +31,8 @@ public:
     }
 
     /// hidden[i] = relu(bias + sum of value * row) for points first .. first + hidden.rows - 1.
-    void forward(const data::PointsView& points,
+    /// False where a sum is NaN or infinite, which ReLU may hide.
+    bool forward(const data::PointsView& points,
                  std::size_t first,
                  kernels::RowMatrix<float> hidden) const noexcept;
 
@@ -47,6 +50,7 @@ private:
     Grouping grouping_;
     std::vector<SlotRun> runs_;
     std::vector<float> bias_gradient_;
+    std::vector<float> zeros_;
 };
 
 }  // namespace slidekit::nn

@@ -2,14 +2,20 @@
 #include <slidekit/nn/network.hpp>
 
 #include <algorithm>
+#include <atomic>
+#include <cmath>
 #include <numeric>
 #include <optional>
 
+#include <slidekit/kernels/activation.hpp>
+#include <slidekit/kernels/axpy.hpp>
+#include <slidekit/kernels/dot.hpp>
 #include <slidekit/system/error.hpp>
 #include <slidekit/system/random.hpp>
 
 #include "nn/dense_softmax.hpp"
 #include "nn/exact_top.hpp"
+#include "nn/finite.hpp"
 #include "nn/input_layer.hpp"
 #include "nn/sampled_softmax.hpp"
 
@@ -68,6 +74,7 @@ StepReport& StepReport::operator+=(const StepReport& other) noexcept {
     labels += other.labels;
     labels_retrieved += other.labels_retrieved;
     correct += other.correct;
+    if (!not_finite) not_finite = other.not_finite;
     seconds += other.seconds;
     return *this;
 }
@@ -79,8 +86,14 @@ struct Network::State {
           const std::vector<std::uint32_t>& counts)
         : runtime(run),
           config(network),
-          input(run, network.features, network.hidden, network.optimizer),
-          output(run, "output", network.labels, network.hidden, network.optimizer, Bias::per_row) {
+          input(run, network.features, network.hidden, network.optimizer, network.precision),
+          output(run,
+                 "output",
+                 network.labels,
+                 network.hidden,
+                 network.optimizer,
+                 Bias::per_row,
+                 network.precision) {
         if (network.initial_deviation > 0) {
             input.parameters().initialize(
                 run.executor(), network.seed, kInputWeights, network.initial_deviation);
@@ -111,18 +124,33 @@ struct Network::State {
         stride = padded_stride(config.hidden);
         hidden.resize(samples * stride);
         gradient.resize(samples * stride);
+        zeros.resize(stride);
     }
     [[nodiscard]] RowMatrix<float> matrix(std::vector<float>& values, std::size_t samples) const {
         return {values.data(), samples, config.hidden, stride};
     }
-    void forward(const data::PointsView& points, RowMatrix<float> out) {
+    // False where a pre-activation is NaN or infinite.
+    bool forward(const data::PointsView& points, RowMatrix<float> out) {
+        std::atomic<bool> finite = true;
         constexpr std::size_t kSamplesPerTask = 8;
         runtime.executor().for_each_piece(
             points.points,
             kSamplesPerTask,
             [&](std::size_t begin, std::size_t end, system::Worker) {
-                input.forward(points, begin, {out.row(begin), end - begin, out.dim, out.stride});
+                if (!input.forward(
+                        points, begin, {out.row(begin), end - begin, out.dim, out.stride}))
+                    finite = false;
             });
+        return finite;
+    }
+
+    // Shortens the gradient of a sample's own loss, which is batch times its share of the batch's.
+    void clip(RowMatrix<float> rows, float norm) const {
+        const float most = norm / static_cast<float>(rows.rows);
+        for (std::size_t s = 0; s < rows.rows; ++s) {
+            const float length = std::sqrt(kernels::dot(rows.row(s), rows.row(s), rows.dim));
+            if (length > most) kernels::scale(most / length, rows.row(s), rows.dim);
+        }
     }
 
     system::Runtime& runtime;
@@ -134,6 +162,7 @@ struct Network::State {
     std::size_t stride = 0;
     std::vector<float> hidden;    // activations, by sample
     std::vector<float> gradient;  // theirs
+    std::vector<float> zeros;     // a row of them
 };
 
 Network::Network(system::Runtime& runtime,
@@ -149,17 +178,18 @@ const NetworkConfig& Network::config() const noexcept { return state_->config; }
 
 StepReport Network::train_step(const data::PointsView& batch,
                                const UpdateRule& rule,
-                               std::uint64_t step) {
+                               std::uint64_t step,
+                               const Regularisers& regularisers) {
     State& state = *state_;
     StepReport report;
     StageClock clock;
     state.resize(batch.points);
     const RowMatrix<float> hidden = state.matrix(state.hidden, batch.points);
     const RowMatrix<float> gradient = state.matrix(state.gradient, batch.points);
-    state.forward(batch, hidden);
+    const bool input_finite = state.forward(batch, hidden);
     report.seconds.input_forward += clock.lap();
 
-    const OutputStep output{batch, hidden, gradient, rule, step};
+    const OutputStep output{batch, hidden, gradient, rule, step, regularisers.label_smoothing};
     if (state.sampled && state.dense) {  // Scope::batch
         StepReport found;
         const std::span<const std::uint32_t> chosen = state.sampled->shared_set(output, found);
@@ -175,9 +205,28 @@ StepReport Network::train_step(const data::PointsView& batch,
     }
 
     (void)clock.lap();
+    bool output_finite = std::isfinite(report.loss);
+    for (std::size_t s = 0; s < gradient.rows; ++s)
+        output_finite =
+            output_finite && all_finite(gradient.row(s), state.zeros.data(), gradient.dim);
+    if (!input_finite) {
+        report.not_finite = Layer::input;
+    } else if (!output_finite) {
+        report.not_finite = Layer::output;
+    }
+    if (regularisers.clip_norm > 0) state.clip(gradient, regularisers.clip_norm);
     state.input.backward(state.runtime.executor(), batch, hidden, gradient, rule);
     report.seconds.input_backward += clock.lap();
     return report;
+}
+
+std::optional<NonFinite> Network::find_nonfinite() const {
+    system::Executor& executor = state_->runtime.executor();
+    if (const auto row = input().first_nonfinite(executor)) return NonFinite{Layer::input, row};
+    for (const float bias : hidden_bias())
+        if (!std::isfinite(bias)) return NonFinite{Layer::input, std::nullopt};
+    if (const auto row = output().first_nonfinite(executor)) return NonFinite{Layer::output, row};
+    return std::nullopt;
 }
 
 RebuildReport Network::rebuild_tables() {
@@ -189,7 +238,7 @@ double Network::top_recall(const data::PointsView& points) {
     if (!state.sampled || points.points == 0) return -1;
     state.resize(points.points);
     const RowMatrix<float> hidden = state.matrix(state.hidden, points.points);
-    state.forward(points, hidden);
+    (void)state.forward(points, hidden);
     return state.sampled->top_recall(hidden);
 }
 
@@ -202,7 +251,7 @@ std::vector<Ranked> Network::predict(const data::PointsView& points, std::uint32
             const std::size_t stride = padded_stride(state.config.hidden);
             std::vector<float> values((end - begin) * stride);
             const RowMatrix<float> hidden{values.data(), end - begin, state.config.hidden, stride};
-            state.input.forward(points, begin, hidden);
+            (void)state.input.forward(points, begin, hidden);
             exact_top(state.output,
                       hidden,
                       count,

@@ -21,6 +21,7 @@ struct OutputStep {
     kernels::RowMatrix<float> hidden_gradient;
     const UpdateRule& rule;
     std::uint64_t step = 0;
+    float label_smoothing = 0;
 };
 
 /// Gradients of the hidden activations, one buffer for each of the fixed pieces of work, added in

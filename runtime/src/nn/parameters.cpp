@@ -1,41 +1,85 @@
-// Parameters: regions for weights and moments, and the update of rows through the optimiser's
-// kernel.
+// Parameters: regions for weights and state, and the kernels that fit optimiser and precision.
 #include <slidekit/nn/parameters.hpp>
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <slidekit/kernels/axpy.hpp>
+#include <slidekit/kernels/dot.hpp>
 #include <slidekit/system/random.hpp>
+
+#include "nn/finite.hpp"
 
 namespace slidekit::nn {
 
+using kernels::AdagradStep;
 using kernels::AdamStep;
+using kernels::MomentumStep;
 using kernels::RowMatrix;
 using kernels::SgdStep;
+
+namespace {
+
+bool is_adam(Optimizer optimizer) {
+    return optimizer == Optimizer::adam || optimizer == Optimizer::adam_dense;
+}
+
+// Floats of state that a bias has.
+std::size_t states_of(Optimizer optimizer) {
+    if (is_adam(optimizer)) return 2;
+    return optimizer == Optimizer::sgd ? 0 : 1;
+}
+
+// Floats of first moments, velocities or accumulators.
+std::size_t first_floats(Optimizer optimizer, std::size_t rows, std::size_t dim) {
+    if (optimizer == Optimizer::sgd) return 0;
+    return optimizer == Optimizer::adagrad_row ? rows : rows * padded_stride(dim);
+}
+
+template <class Step>
+Step without_decay(Step step) {
+    step.decay = 0;
+    return step;
+}
+
+}  // namespace
 
 Parameters::Parameters(system::Runtime& runtime,
                        const std::string& name,
                        std::uint32_t rows,
                        std::uint32_t dim,
                        Optimizer optimizer,
-                       Bias bias) {
+                       Bias bias,
+                       Precision precision)
+    : optimizer_(optimizer), precision_(precision), zeros_(dim) {
     const std::size_t stride = padded_stride(dim);
-    const std::size_t matrix_bytes = rows * stride * sizeof(float);
-    const bool adam = optimizer == Optimizer::adam;
-    weight_region_ = runtime.allocate(matrix_bytes, name + ".weight");
-    if (adam) {
-        first_region_ = runtime.allocate(matrix_bytes, name + ".first_moment");
-        second_region_ = runtime.allocate(matrix_bytes, name + ".second_moment");
+    const std::size_t floats = rows * stride;
+    weights_ = {nullptr, rows, dim, stride};
+    if (precision == Precision::fp32) {
+        weight_region_ = runtime.allocate(floats * sizeof(float), name + ".weight");
+        weights_.data = weight_region_.as<float>().data();
+    } else {
+        weight_region_ = runtime.allocate(floats * sizeof(kernels::Bf16), name + ".weight_high");
+        low_region_ = runtime.allocate(floats * sizeof(std::uint16_t), name + ".weight_low");
+        halves_ = {{weight_region_.as<kernels::Bf16>().data(), rows, dim, stride},
+                   low_region_.as<std::uint16_t>().data()};
     }
-    weights_ = {weight_region_.as<float>().data(), rows, dim, stride};
-    if (adam)
-        adam_rows_ = {
-            weights_, first_region_.as<float>().data(), second_region_.as<float>().data()};
+    if (const std::size_t first = first_floats(optimizer, rows, dim); first > 0) {
+        first_region_ = runtime.allocate(first * sizeof(float), name + ".first_moment");
+        first_ = first_region_.as<float>().data();
+    }
+    if (is_adam(optimizer)) {
+        second_region_ = runtime.allocate(floats * sizeof(float), name + ".second_moment");
+        second_ = second_region_.as<float>().data();
+    }
     if (bias == Bias::none) return;
 
-    bias_region_ = runtime.allocate(rows * sizeof(float) * (adam ? 3 : 1), name + ".bias");
+    const std::size_t states = states_of(optimizer);
+    bias_region_ = runtime.allocate(rows * sizeof(float) * (1 + states), name + ".bias");
     bias_ = bias_region_.as<float>().first(rows);
-    if (adam) {
-        adam_bias_ = {
-            bias_.data(), bias_.data() + rows, bias_.data() + 2 * static_cast<std::size_t>(rows)};
-    }
+    if (states > 0) bias_first_ = bias_.data() + rows;
+    if (states > 1) bias_second_ = bias_first_ + rows;
 }
 
 void Parameters::initialize(system::Executor& executor,
@@ -45,25 +89,113 @@ void Parameters::initialize(system::Executor& executor,
     constexpr std::size_t kRowsPerTask = 1024;
     executor.for_each_piece(
         rows(), kRowsPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
+            std::vector<float> drawn(weights_.dim);
             for (std::size_t i = begin; i < end; ++i) {
                 system::Stream stream(seed, system::Purpose::initial_weights, layer, i);
-                float* row = weights_.row(i);
-                for (std::size_t k = 0; k < weights_.dim; ++k) row[k] = deviation * stream.normal();
+                for (float& weight : drawn) weight = deviation * stream.normal();
+                set_row(i, drawn.data());
             }
         });
     for (float& bias : bias_) bias = 0;
 }
+
+// ---- reading ----
+
+const float* Parameters::row(std::size_t id, float* scratch) const noexcept {
+    if (precision_ == Precision::fp32) return weights_.row(id);
+    copy_row(id, scratch);
+    return scratch;
+}
+
+void Parameters::copy_row(std::size_t id, float* out) const noexcept {
+    if (precision_ == Precision::fp32) {
+        std::copy_n(weights_.row(id), weights_.dim, out);
+    } else {
+        kernels::join_f32(
+            halves_.high.row(id), halves_.low + id * weights_.stride, weights_.dim, out);
+    }
+}
+
+void Parameters::set_row(std::size_t id, const float* values) noexcept {
+    if (precision_ == Precision::fp32) {
+        std::copy_n(values, weights_.dim, weights_.row(id));
+    } else {
+        kernels::split_f32(
+            values, weights_.dim, halves_.high.row(id), halves_.low + id * weights_.stride);
+    }
+}
+
+RowMatrix<const float> Parameters::block(std::size_t begin,
+                                         std::size_t count,
+                                         std::vector<float>& scratch) const {
+    const std::size_t stride = weights_.stride;
+    if (precision_ == Precision::fp32) return {weights_.row(begin), count, weights_.dim, stride};
+    if (scratch.size() < count * stride) scratch.resize(count * stride);
+    for (std::size_t i = 0; i < count; ++i) copy_row(begin + i, scratch.data() + i * stride);
+    return {scratch.data(), count, weights_.dim, stride};
+}
+
+void Parameters::dot_groups(kernels::GroupsView groups,
+                            RowMatrix<const float> vectors,
+                            float* out) const noexcept {
+    if (precision_ == Precision::fp32) {
+        kernels::dot_groups(groups, weights_, bias_.data(), vectors, out);
+    } else {
+        kernels::dot_groups_mixed(groups, halves_.high, bias_.data(), vectors, out);
+    }
+}
+
+void Parameters::dot_rows(const float* x,
+                          const std::uint32_t* ids,
+                          std::size_t count,
+                          float* out) const noexcept {
+    if (precision_ == Precision::fp32) {
+        kernels::dot_rows(x, weights_, ids, count, out);
+    } else {
+        kernels::dot_rows_mixed(x, halves_.high, ids, count, out);
+    }
+}
+
+void Parameters::bag_rows(kernels::SparseView input, float* out) const noexcept {
+    if (precision_ == Precision::fp32) {
+        kernels::bag_rows(input, weights_, out);
+    } else {
+        kernels::bag_rows_bf16(input, halves_.high, out);
+    }
+}
+
+// ---- updates ----
 
 void Parameters::update_groups(kernels::GroupsView groups,
                                const float* values,
                                RowMatrix<const float> vectors,
                                RowMatrix<float> back,
                                const UpdateRule& rule) noexcept {
+    const bool split = precision_ == Precision::bf16;
+    const RowMatrix<kernels::Bf16> high = halves_.high;
+    std::uint16_t* const low = halves_.low;
     if (const auto* adam = std::get_if<AdamStep>(&rule)) {
-        kernels::adam_groups(groups, values, vectors, back, adam_rows_, adam_bias_, *adam);
+        const kernels::AdamBias bias{bias_.data(), bias_first_, bias_second_};
+        split ? kernels::adam_groups_split(
+                    groups, values, vectors, back, {high, low, first_, second_}, bias, *adam)
+              : kernels::adam_groups(
+                    groups, values, vectors, back, {weights_, first_, second_}, bias, *adam);
+    } else if (const auto* adagrad = std::get_if<AdagradStep>(&rule)) {
+        const kernels::AdagradBias bias{bias_.data(), bias_first_};
+        split ? kernels::adagrad_groups_split(
+                    groups, values, vectors, back, {high, low, first_}, bias, *adagrad)
+              : kernels::adagrad_groups(
+                    groups, values, vectors, back, {weights_, first_}, bias, *adagrad);
+    } else if (const auto* momentum = std::get_if<MomentumStep>(&rule)) {
+        const kernels::MomentumBias bias{bias_.data(), bias_first_};
+        split ? kernels::momentum_groups_split(
+                    groups, values, vectors, back, {high, low, first_}, bias, *momentum)
+              : kernels::momentum_groups(
+                    groups, values, vectors, back, {weights_, first_}, bias, *momentum);
     } else {
-        kernels::sgd_groups(
-            groups, values, vectors, back, weights_, bias_.data(), *std::get_if<SgdStep>(&rule));
+        const SgdStep& sgd = *std::get_if<SgdStep>(&rule);
+        split ? kernels::sgd_groups_split(groups, values, vectors, back, halves_, bias_.data(), sgd)
+              : kernels::sgd_groups(groups, values, vectors, back, weights_, bias_.data(), sgd);
     }
 }
 
@@ -72,29 +204,84 @@ void Parameters::update_row(std::size_t row,
                             float bias_gradient,
                             const UpdateRule& rule) noexcept {
     const std::size_t dim = weights_.dim;
+    const std::size_t at = row * weights_.stride;
+    const bool split = precision_ == Precision::bf16;
+    float* const w = split ? nullptr : weights_.row(row);
+    kernels::Bf16* const high = split ? halves_.high.row(row) : nullptr;
+    std::uint16_t* const low = split ? halves_.low + at : nullptr;
+    float* const bias = bias_.empty() ? nullptr : bias_.data() + row;
     if (const auto* adam = std::get_if<AdamStep>(&rule)) {
-        const std::size_t at = row * weights_.stride;
-        kernels::adam_row(
-            weights_.row(row), adam_rows_.first + at, adam_rows_.second + at, gradient, dim, *adam);
-        if (bias_.empty()) return;
-        AdamStep bias_step = *adam;
-        bias_step.decay = 0;
-        kernels::adam_row(adam_bias_.weights + row,
-                          adam_bias_.first + row,
-                          adam_bias_.second + row,
-                          &bias_gradient,
-                          1,
-                          bias_step);
+        float* const m = first_ + at;
+        float* const v = second_ + at;
+        split ? kernels::adam_row_split(high, low, m, v, gradient, dim, *adam)
+              : kernels::adam_row(w, m, v, gradient, dim, *adam);
+        if (bias == nullptr) return;
+        float* const bias_m = bias_first_ + row;
+        float* const bias_v = bias_second_ + row;
+        kernels::adam_row(bias, bias_m, bias_v, &bias_gradient, 1, without_decay(*adam));
+    } else if (const auto* adagrad = std::get_if<AdagradStep>(&rule)) {
+        split ? kernels::adagrad_row_split(high, low, first_ + row, gradient, dim, *adagrad)
+              : kernels::adagrad_row(w, first_ + row, gradient, dim, *adagrad);
+        if (bias == nullptr) return;
+        kernels::adagrad_row(bias, bias_first_ + row, &bias_gradient, 1, without_decay(*adagrad));
+    } else if (const auto* momentum = std::get_if<MomentumStep>(&rule)) {
+        split ? kernels::momentum_row_split(high, low, first_ + at, gradient, dim, *momentum)
+              : kernels::momentum_row(w, first_ + at, gradient, dim, *momentum);
+        if (bias == nullptr) return;
+        kernels::momentum_row(bias, bias_first_ + row, &bias_gradient, 1, without_decay(*momentum));
     } else {
         const SgdStep& sgd = *std::get_if<SgdStep>(&rule);
-        kernels::sgd_row(weights_.row(row), gradient, dim, sgd);
-        if (!bias_.empty()) bias_[row] -= sgd.lr * bias_gradient;
+        split ? kernels::sgd_row_split(high, low, gradient, dim, sgd)
+              : kernels::sgd_row(w, gradient, dim, sgd);
+        if (bias != nullptr) *bias -= sgd.lr * bias_gradient;
     }
 }
 
+void Parameters::update_others(system::Executor& executor,
+                               kernels::GroupsView groups,
+                               const UpdateRule& rule) {
+    constexpr std::size_t kRowsPerTask = 1024;
+    if (optimizer_ != Optimizer::adam_dense) return;
+    executor.for_each_piece(
+        rows(), kRowsPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
+            const std::uint32_t* const last = groups.ids + groups.count;
+            const std::uint32_t* next = std::lower_bound(groups.ids, last, begin);
+            for (std::size_t i = begin; i < end; ++i) {
+                if (next != last && *next == i) {
+                    ++next;
+                } else {
+                    update_row(i, zeros_.data(), 0, rule);
+                }
+            }
+        });
+}
+
+// ---- checks ----
+
+std::optional<std::uint32_t> Parameters::first_nonfinite(system::Executor& executor) const {
+    constexpr std::size_t kRowsPerTask = 4096;
+    constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
+    std::vector<std::uint32_t> found((rows() + kRowsPerTask - 1) / kRowsPerTask, kNone);
+    executor.for_each_piece(
+        rows(), kRowsPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
+            std::vector<float> scratch(weights_.dim);
+            for (std::size_t i = end; i-- > begin;) {
+                const float* const weights = row(i, scratch.data());
+                if (all_finite(weights, zeros_.data(), weights_.dim) &&
+                    (bias_.empty() || std::isfinite(bias_[i])))
+                    continue;
+                found[begin / kRowsPerTask] = static_cast<std::uint32_t>(i);
+            }
+        });
+    const auto first = std::find_if(found.begin(), found.end(), [](auto i) { return i != kNone; });
+    return first == found.end() ? std::nullopt : std::optional(*first);
+}
+
 std::size_t Parameters::bytes(std::uint64_t rows, std::uint64_t dim, Optimizer optimizer) noexcept {
-    const std::size_t copies = optimizer == Optimizer::adam ? 3 : 1;
-    return copies * rows * (padded_stride(dim) + 1) * sizeof(float);
+    const std::size_t matrix = rows * padded_stride(dim);
+    const std::size_t second = is_adam(optimizer) ? matrix : 0;
+    const std::size_t biases = rows * (1 + states_of(optimizer));
+    return sizeof(float) * (matrix + first_floats(optimizer, rows, dim) + second + biases);
 }
 
 }  // namespace slidekit::nn

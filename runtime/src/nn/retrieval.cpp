@@ -78,8 +78,9 @@ void Retrieval::mean_of_rows() {
     executor_.for_each_piece(
         met_.size(), kRowsPerPiece, [&](std::size_t begin, std::size_t end, system::Worker) {
             float* sum = sums.data() + begin / kRowsPerPiece * dim;
+            std::vector<float> joined(dim);
             for (std::size_t i = begin; i < end; ++i)
-                kernels::axpy(1, parameters_.weights().row(met_[i]), sum, dim);
+                kernels::axpy(1, parameters_.row(met_[i], joined.data()), sum, dim);
         });
     std::fill(row_mean_.begin(), row_mean_.end(), 0.0F);
     for (std::size_t piece = 0; piece < pieces; ++piece) {
@@ -105,9 +106,8 @@ RebuildReport Retrieval::rebuild() {
             own.resize(kBlock * stride + kernels::hash_scratch_floats(dim));
             const RowMatrix<float> block{own.data(), end - begin, dim, stride};
             for (std::size_t i = begin; i < end; ++i) {
-                const float* row = parameters_.weights().row(met_[i]);
-                std::copy_n(row, dim, block.row(i - begin));
-                if (rank_rows_) rank_rows_->refresh(met_[i], row);
+                parameters_.copy_row(met_[i], block.row(i - begin));
+                if (rank_rows_) rank_rows_->refresh(met_[i], block.row(i - begin));
             }
             family_.hash_rows(block,
                               centre ? row_mean_.data() : nullptr,
@@ -119,8 +119,8 @@ RebuildReport Retrieval::rebuild() {
     return {.seconds = clock.lap(), .rows = met_.size(), .occupancy = tables_.occupancy()};
 }
 
-void Retrieval::refresh(std::uint32_t id) noexcept {
-    if (rank_rows_) rank_rows_->refresh(id, parameters_.weights().row(id));
+void Retrieval::refresh(std::uint32_t id, float* scratch) noexcept {
+    if (rank_rows_) rank_rows_->refresh(id, parameters_.row(id, scratch));
 }
 
 // ---- queries ----
@@ -180,8 +180,7 @@ std::span<const std::uint32_t> Retrieval::best_of(std::span<const std::uint32_t>
                 hidden, bias, ids, query.quantized.data(), query.dots.data(), query.scores.data());
             break;
         case Rank::dot_fp32:
-            kernels::dot_rows(
-                hidden, parameters_.weights(), ids.data(), ids.size(), query.scores.data());
+            parameters_.dot_rows(hidden, ids.data(), ids.size(), query.scores.data());
             for (std::size_t i = 0; i < ids.size(); ++i) query.scores[i] += bias[ids[i]];
             break;
         case Rank::count: break;  // nothing to compute
@@ -255,8 +254,7 @@ double Retrieval::top_recall(RowMatrix<const float> hidden, std::size_t count) c
     std::vector<std::uint64_t> found(hidden.rows);
     executor_.for_each(hidden.rows, [&](std::size_t i, system::Worker) {
         std::vector<float> scores(met_.size());
-        kernels::dot_rows(
-            hidden.row(i), parameters_.weights(), met_.data(), met_.size(), scores.data());
+        parameters_.dot_rows(hidden.row(i), met_.data(), met_.size(), scores.data());
         for (std::size_t j = 0; j < met_.size(); ++j) scores[j] += parameters_.bias()[met_[j]];
         std::vector<std::uint32_t> best(top);
         kernels::select_top_k(scores.data(), scores.size(), top, best.data());

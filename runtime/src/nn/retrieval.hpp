@@ -48,8 +48,8 @@ public:
 
     /// Hashes the rows anew and fills the tables with them.
     RebuildReport rebuild();
-    /// Tells of a row that has changed.
-    void refresh(std::uint32_t id) noexcept;
+    /// Tells of a row that has changed. scratch: dim floats.
+    void refresh(std::uint32_t id, float* scratch) noexcept;
     /// Moves the queries' centre towards the mean of these activations.
     void observe(kernels::RowMatrix<const float> hidden);
 

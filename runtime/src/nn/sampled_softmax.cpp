@@ -93,7 +93,7 @@ void SampledSoftmax::hash(const OutputStep& step) {
         if (labels.empty()) continue;
         system::Stream stream(seed_, system::Purpose::label_query, step.step, s);
         const std::uint32_t label = labels[stream.below(static_cast<std::uint32_t>(labels.size()))];
-        std::copy_n(parameters_.weights().row(label), dim, label_rows_.data() + s * stride);
+        parameters_.copy_row(label, label_rows_.data() + s * stride);
     }
     retrieval_.hash_queries(
         {label_rows_.data(), step.batch.points, dim, stride}, QueryBy::label, query_keys_);
@@ -181,7 +181,8 @@ void SampledSoftmax::refresh(std::span<const std::uint32_t> ids) {
     constexpr std::size_t kRowsPerTask = 256;
     executor_.for_each_piece(
         ids.size(), kRowsPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
-            for (std::size_t i = begin; i < end; ++i) retrieval_.refresh(ids[i]);
+            std::vector<float> joined(parameters_.dim());
+            for (std::size_t i = begin; i < end; ++i) retrieval_.refresh(ids[i], joined.data());
         });
 }
 
@@ -196,7 +197,6 @@ void SampledSoftmax::correct(const OutputStep& step) {
     const std::span<const float> centre = retrieval_.activation_centre();
     centred_.resize(samples * stride);
     angles_.resize(values_.size());
-    row_norms_.resize(grouping_.view().count);
     const RowMatrix<float> centred{centred_.data(), samples, dim, stride};
     for (std::size_t s = 0; s < samples; ++s) {
         std::copy_n(step.hidden.row(s), dim, centred.row(s));
@@ -205,15 +205,18 @@ void SampledSoftmax::correct(const OutputStep& step) {
     const float centre_norm = kernels::dot(row_centre.data(), row_centre.data(), dim);
     executor_.for_each(Grouping::kPieces, [&](std::size_t piece, system::Worker) {
         const kernels::GroupsView groups = grouping_.piece(piece);
-        kernels::dot_groups(groups, parameters_.weights(), nullptr, centred, angles_.data());
+        std::vector<float> joined(dim);
+        parameters_.dot_groups(groups, centred, angles_.data());
         for (std::size_t g = 0; g < groups.count; ++g) {
-            const float* row = parameters_.weights().row(groups.ids[g]);
+            const float* row = parameters_.row(groups.ids[g], joined.data());
+            const float bias = parameters_.bias()[groups.ids[g]];
             const float norm = kernels::dot(row, row, dim) -
                                2 * kernels::dot(row, row_centre.data(), dim) + centre_norm;
             for (std::uint32_t m = groups.starts[g]; m < groups.starts[g + 1]; ++m) {
-                angles_[groups.members[m].slot] -=
-                    kernels::dot(row_centre.data(), centred.row(groups.members[m].vector), dim);
-                angles_[groups.members[m].slot] /= std::sqrt(std::max(norm, kTiny));
+                float& angle = angles_[groups.members[m].slot];
+                angle -= bias + kernels::dot(
+                                    row_centre.data(), centred.row(groups.members[m].vector), dim);
+                angle /= std::sqrt(std::max(norm, kTiny));
             }
         }
     });
@@ -250,26 +253,35 @@ void SampledSoftmax::correct(const OutputStep& step) {
     });
 }
 
-// Turns a sample's logits into gradients: (softmax - target) / batch, target 1/|Y| on each label.
+// Turns a sample's logits into gradients: (softmax - target) / batch, target (1 - E)/|Y| on each
+// label and E/active everywhere, E the label smoothing.
 void SampledSoftmax::softmax(const OutputStep& step, std::size_t sample) {
     const SlotRun run = runs_[sample];
     if (run.count == 0) return;
     const std::size_t labels = step.batch.labels_of(sample).size();
     float* const values = values_.data() + run.first;
-    const float target = 1.0F / static_cast<float>(labels);
+    const float smoothing = step.label_smoothing;
+    const float target = (1 - smoothing) / static_cast<float>(labels);
+    const float everywhere = smoothing / static_cast<float>(run.count);
     const float best = kernels::max_value(values, run.count);
     const float best_label = kernels::max_value(values, labels);
     double label_logits = 0;
     for (std::size_t i = 0; i < labels; ++i) label_logits += static_cast<double>(values[i]);
+    double all_logits = 0;
+    if (smoothing > 0)
+        for (std::size_t i = 0; i < run.count; ++i) all_logits += static_cast<double>(values[i]);
     const float sum = kernels::exp_sum(values, run.count, best);
     StepReport& report = sample_reports_[sample];
     report.loss = std::log(static_cast<double>(sum)) + static_cast<double>(best) -
-                  label_logits * static_cast<double>(target);
+                  label_logits * static_cast<double>(target) -
+                  all_logits * static_cast<double>(everywhere);
     report.correct = best_label >= best ? 1 : 0;
 
     const float share = 1.0F / static_cast<float>(step.batch.points);
     kernels::scale(share / sum, values, run.count);
     for (std::size_t i = 0; i < labels; ++i) values[i] -= share * target;
+    if (smoothing > 0)
+        for (std::size_t i = 0; i < run.count; ++i) values[i] -= share * everywhere;
 }
 
 // In runs of a few hundred rows, so that the rows are still in L2 when their 8-bit copies are
@@ -278,12 +290,13 @@ void SampledSoftmax::update(const OutputStep& step, std::size_t piece) {
     constexpr std::size_t kRowsPerRun = 256;
     const kernels::GroupsView groups = grouping_.piece(piece);
     const RowMatrix<float> back = gradients_.zeroed(piece);
+    std::vector<float> joined(parameters_.dim());
     for (std::size_t begin = 0; begin < groups.count; begin += kRowsPerRun) {
         const std::size_t count = std::min(kRowsPerRun, groups.count - begin);
         const kernels::GroupsView run{
             groups.ids + begin, groups.starts + begin, groups.members, count, groups.slots};
         parameters_.update_groups(run, values_.data(), step.hidden, back, step.rule);
-        for (std::size_t g = 0; g < count; ++g) retrieval_.refresh(run.ids[g]);
+        for (std::size_t g = 0; g < count; ++g) retrieval_.refresh(run.ids[g], joined.data());
     }
 }
 
@@ -305,11 +318,7 @@ void SampledSoftmax::step(const OutputStep& step, StepReport& report) {
     report.seconds.group += clock.lap();
 
     executor_.for_each(Grouping::kPieces, [&](std::size_t piece, system::Worker) {
-        kernels::dot_groups(grouping_.piece(piece),
-                            parameters_.weights(),
-                            parameters_.bias().data(),
-                            step.hidden,
-                            values_.data());
+        parameters_.dot_groups(grouping_.piece(piece), step.hidden, values_.data());
     });
     if (config_.correction == Correction::log_q) correct(step);
     executor_.for_each_piece(
@@ -321,6 +330,7 @@ void SampledSoftmax::step(const OutputStep& step, StepReport& report) {
     gradients_.resize(samples, parameters_.dim());
     executor_.for_each(Grouping::kPieces,
                        [&](std::size_t piece, system::Worker) { update(step, piece); });
+    parameters_.update_others(executor_, grouping_.view(), step.rule);
     gradients_.sum_into(executor_, step.hidden_gradient);
     report.seconds.backward += clock.lap();
 

@@ -78,7 +78,6 @@ private:
     std::vector<float> label_rows_;          // by sample: the row that asks, for QueryBy::label
     std::vector<float> centred_;             // by sample: activation less its centre, for log_q
     std::vector<float> angles_;              // by slot: inner product of the centred vectors
-    std::vector<float> row_norms_;           // by group: squared norm of the centred row
     std::vector<SlotRun> runs_;              // by sample: its active set within ids_, labels first
     std::vector<std::uint32_t> ids_;
     std::vector<std::uint32_t> shared_;       // shared_set()

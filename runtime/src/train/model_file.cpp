@@ -60,11 +60,12 @@ void save_model(const nn::Network& network, const std::filesystem::path& file) {
                                  {"trained_with", output_name(config.output)},
                                  {"seed", config.seed}};
     const auto matrix = [](const char* name, const nn::Parameters& parameters) {
-        const kernels::RowMatrix<const float> weights = parameters.weights();
-        return data::TensorSource{name, {weights.rows, weights.dim}, weights.data, weights.stride};
+        data::TensorSource source{.name = name, .shape = {parameters.rows(), parameters.dim()}};
+        source.read_row = [&](std::size_t i, float* out) { parameters.copy_row(i, out); };
+        return source;
     };
     const auto vector = [](const char* name, std::span<const float> values) {
-        return data::TensorSource{name, {values.size()}, values.data(), 0};
+        return data::TensorSource{name, {values.size()}, values.data(), 0, {}};
     };
     const std::array<data::TensorSource, 4> tensors = {
         matrix("input.weight", network.input()),

@@ -24,8 +24,12 @@ nn::UpdateRule rule_of(const TrainConfig& config,
                        double lr,
                        std::uint64_t step) {
     const auto decay = static_cast<float>(lr * static_cast<double>(config.weight_decay));
-    if (optimizer == nn::Optimizer::sgd)
-        return kernels::SgdStep{.lr = static_cast<float>(lr), .decay = decay};
+    const auto rate = static_cast<float>(lr);
+    if (optimizer == nn::Optimizer::sgd) return kernels::SgdStep{.lr = rate, .decay = decay};
+    if (optimizer == nn::Optimizer::momentum)
+        return kernels::MomentumStep{.lr = rate, .decay = decay};
+    if (optimizer == nn::Optimizer::adagrad_row)
+        return kernels::AdagradStep{.lr = rate, .decay = decay};
     kernels::AdamStep adam{.decay = decay};
     adam.lr = static_cast<float>(kernels::adam_bias_corrected_lr(
         lr, static_cast<double>(adam.beta1), static_cast<double>(adam.beta2), step + 1));
@@ -55,6 +59,7 @@ public:
           test_(test),
           config_(config),
           observer_(observer),
+          lr_(config.lr.value_or(default_lr(network.config().optimizer))),
           rebuilds_(config.rebuild_first, config.rebuild_growth),
           lsh_(std::holds_alternative<nn::LshOutput>(network.config().output)) {
         const std::uint64_t per_epoch = (points.points + config.batch - 1) / config.batch;
@@ -98,17 +103,17 @@ private:
         if (lsh_ && rebuilds_.due(step)) rebuild();
         const double start = now();
         batch_.assign(points_, chosen);
-        window_.lr = static_cast<double>(config_.lr) *
-                     learning_rate_factor(config_.lr_shape, step, result_.progress.total_steps);
-        const nn::StepReport report = network_.train_step(
-            batch_.view(), rule_of(config_, network_.config().optimizer, window_.lr, step), step);
-        if (!std::isfinite(report.loss)) {
-            throw Error(ErrorCode::diverged,
-                        "step " + std::to_string(step),
-                        "the loss is no longer finite: the training diverged; lower the learning "
-                        "rate (it is " +
-                            std::to_string(window_.lr) + ")");
-        }
+        if (config_.feature_dropout > 0)
+            batch_.drop_features(config_.feature_dropout, config_.seed, step);
+        window_.lr = static_cast<double>(lr_) *
+                     learning_rate_factor(config_.lr_schedule, step, result_.progress.total_steps);
+        rate_ = window_.lr;
+        const nn::StepReport report =
+            network_.train_step(batch_.view(),
+                                rule_of(config_, network_.config().optimizer, window_.lr, step),
+                                step,
+                                config_.regularisers);
+        if (report.not_finite) diverged(*report.not_finite, "what it computes");
         const double seconds = now() - start;
         window_.sums += report;
         window_.steps += 1;
@@ -118,6 +123,25 @@ private:
         result_.progress.step += 1;
         result_.progress.samples += chosen.size();
         result_.progress.train_seconds += seconds;
+    }
+
+    // Rows that no step touches are looked at before they are evaluated or written.
+    void check_weights() {
+        const auto found = network_.find_nonfinite();
+        if (!found) return;
+        diverged(found->layer,
+                 found->row ? "row " + std::to_string(*found->row) + " of its weights or biases"
+                            : "its bias");
+    }
+
+    [[noreturn]] void diverged(nn::Layer layer, const std::string& what) const {
+        throw Error(ErrorCode::diverged,
+                    "step " + std::to_string(result_.progress.step) +
+                        (layer == nn::Layer::input ? ", input layer" : ", output layer"),
+                    what +
+                        " is no longer finite: the training diverged; lower the learning rate "
+                        "(it is " +
+                        std::to_string(rate_) + ")");
     }
 
     void rebuild() {
@@ -156,6 +180,7 @@ private:
         const double start = now();
         EvalEvent event;
         event.progress = result_.progress;
+        check_weights();
         event.precision = evaluate(network_, points);
         event.seconds = now() - start;
         observer_.on_evaluation(event);
@@ -169,6 +194,8 @@ private:
     const data::PointsView& test_;
     const TrainConfig& config_;
     TrainingObserver& observer_;
+    float lr_;
+    double rate_ = 0;  // of the last step
     RebuildSchedule rebuilds_;
     bool lsh_;
     data::Batch batch_;
@@ -191,6 +218,15 @@ void check(const nn::Network& network, const data::PointsView& points, const cha
 }
 
 }  // namespace
+
+float default_lr(nn::Optimizer optimizer) noexcept {
+    switch (optimizer) {
+        case nn::Optimizer::adagrad_row: return 0.08F;
+        case nn::Optimizer::sgd: return 3;
+        case nn::Optimizer::momentum: return 0.3F;
+        default: return 4e-3F;
+    }
+}
 
 void check_training(const nn::Network& network,
                     const data::PointsView& train_points,

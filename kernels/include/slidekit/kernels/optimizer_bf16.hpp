@@ -30,6 +30,20 @@ struct AdamSplitRows {
     float* second = nullptr;       // v, laid out like high
 };
 
+/// Weights as halves and their velocities, all with one stride.
+struct MomentumSplitRows {
+    RowMatrix<Bf16> high;
+    std::uint16_t* low = nullptr;  // laid out like high
+    float* velocity = nullptr;     // u, laid out like high
+};
+
+/// Weights as halves, and one accumulator a row.
+struct AdagradSplitRows {
+    RowMatrix<Bf16> high;
+    std::uint16_t* low = nullptr;  // laid out like high
+    float* state = nullptr;        // s: high.rows elements, none below 0
+};
+
 /// adam_row on weights in halves: the same bits as adam_row on the weights that they are halves of.
 SLIDEKIT_API void adam_row_split(Bf16* high,
                                  std::uint16_t* low,
@@ -45,6 +59,22 @@ SLIDEKIT_API void sgd_row_split(Bf16* high,
                                 const float* gradient,
                                 std::size_t dim,
                                 const SgdStep& step) noexcept;
+
+/// momentum_row on weights in halves.
+SLIDEKIT_API void momentum_row_split(Bf16* high,
+                                     std::uint16_t* low,
+                                     float* velocity,
+                                     const float* gradient,
+                                     std::size_t dim,
+                                     const MomentumStep& step) noexcept;
+
+/// adagrad_row on weights in halves.
+SLIDEKIT_API void adagrad_row_split(Bf16* high,
+                                    std::uint16_t* low,
+                                    float* state,
+                                    const float* gradient,
+                                    std::size_t dim,
+                                    const AdagradStep& step) noexcept;
 
 /// adam_groups on weights in halves: the same bits, in what flows back too, which takes the whole
 /// weights and not their upper halves.
@@ -66,6 +96,24 @@ SLIDEKIT_API void sgd_groups_split(GroupsView groups,
                                    SplitRows rows,
                                    float* bias,
                                    const SgdStep& step) noexcept;
+
+/// momentum_groups on weights in halves.
+SLIDEKIT_API void momentum_groups_split(GroupsView groups,
+                                        const float* values,
+                                        RowMatrix<const float> vectors,
+                                        RowMatrix<float> back,
+                                        MomentumSplitRows rows,
+                                        MomentumBias bias,
+                                        const MomentumStep& step) noexcept;
+
+/// adagrad_groups on weights in halves.
+SLIDEKIT_API void adagrad_groups_split(GroupsView groups,
+                                       const float* values,
+                                       RowMatrix<const float> vectors,
+                                       RowMatrix<float> back,
+                                       AdagradSplitRows rows,
+                                       AdagradBias bias,
+                                       const AdagradStep& step) noexcept;
 
 /// adam_row on weights in bf16: computed in fp32, then rounded as round_bf16_stochastic does, with
 /// number k of the stream for element k. Moments are fp32. Give each row and step a stream of its

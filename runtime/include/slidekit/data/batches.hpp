@@ -14,6 +14,9 @@ class SLIDEKIT_API Batch {
 public:
     /// Replaces the contents by the given points of `source`, in the given order.
     void assign(const PointsView& source, std::span<const std::uint32_t> points);
+    /// Leaves each feature out with probability p < 1 and scales the others by 1 / (1 - p), so that
+    /// sums keep their mean (Srivastava et al. 2014). Depends on (seed, step, place in the batch).
+    void drop_features(float p, std::uint64_t seed, std::uint64_t step);
     [[nodiscard]] PointsView view() const noexcept;
     [[nodiscard]] std::uint32_t size() const noexcept { return points_; }
 

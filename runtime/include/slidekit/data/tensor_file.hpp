@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -22,6 +23,8 @@ struct TensorSource {
     std::vector<std::uint64_t> shape;  // one or two dimensions
     const float* data = nullptr;
     std::size_t stride = 0;  // floats from row to row; for one dimension unused
+    /// Instead of data: copies row i, of two dimensions, to `out`.
+    std::function<void(std::size_t i, float* out)> read_row = nullptr;
 };
 
 /// Writes dtype F32 tensors and string metadata. Throws Error (output); an existing file of that

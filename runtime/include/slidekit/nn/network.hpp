@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <variant>
 #include <vector>
@@ -99,6 +100,7 @@ struct NetworkConfig {
     std::uint32_t labels = 0;
     OutputConfig output;
     Optimizer optimizer = Optimizer::adam;
+    Precision precision = Precision::fp32;  // of both layers' weights
     float initial_deviation =
         0.01F;  // of the weights; 0: all zero, for a network that is read from a file
     std::uint64_t seed = 1;
@@ -117,6 +119,9 @@ struct SLIDEKIT_API StageSeconds {
     SLIDEKIT_API StageSeconds& operator+=(const StageSeconds& other) noexcept;
 };
 
+/// A layer's weights, biases included.
+enum class Layer { input, output };
+
 /// What one training step did.
 struct SLIDEKIT_API StepReport {
     double loss = 0;            // sum over the samples: cross-entropy against 1/|Y| on each label
@@ -127,9 +132,26 @@ struct SLIDEKIT_API StepReport {
     std::uint64_t labels = 0;            // true labels...
     std::uint64_t labels_retrieved = 0;  // ...that were among the candidates
     std::uint64_t correct = 0;           // samples whose best active neuron is a label
+    std::optional<Layer> not_finite;     // the first that gave NaN or infinity, if one did
     StageSeconds seconds;
 
     SLIDEKIT_API StepReport& operator+=(const StepReport& other) noexcept;
+};
+
+/// Where NaN or infinity stands.
+struct NonFinite {
+    Layer layer = Layer::input;
+    std::optional<std::uint32_t> row;  // absent: the hidden bias
+};
+
+/// Against overfitting and outliers, in training only.
+struct Regularisers {
+    /// E of the target goes to all active neurons evenly, 1 - E to the labels. Requires: lsh.
+    float label_smoothing = 0;
+    /// Longest gradient of one sample's own loss by its hidden activations; longer ones are
+    /// shortened to it before they reach the input layer. 0: as they are. The output layer's update
+    /// needs no such bound: a sample's logit gradients are within 2 in sum of magnitudes.
+    float clip_norm = 0;
 };
 
 /// What one rebuild of the tables did.
@@ -167,7 +189,11 @@ public:
     /// threads.
     StepReport train_step(const data::PointsView& batch,
                           const UpdateRule& rule,
-                          std::uint64_t step);
+                          std::uint64_t step,
+                          const Regularisers& regularisers = {});
+
+    /// The first weight or bias that is NaN or infinite. Reads all of them once.
+    [[nodiscard]] std::optional<NonFinite> find_nonfinite() const;
 
     /// Hashes the rows of the output layer anew. Nothing for the baselines.
     RebuildReport rebuild_tables();

@@ -1,25 +1,34 @@
-// The weights of a layer: a matrix of rows and a bias a row, with the moments that Adam keeps of
-// both.
+// The weights of a layer: a matrix of rows and a bias a row, with what the optimiser keeps of both.
+//
+// Weights are whole floats, or halves: the upper ones are bf16 and all that products read, the
+// lower ones make the exact master that updates see. Both take the same memory.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include <slidekit/kernels/export.hpp>
 #include <slidekit/kernels/optimizer.hpp>
+#include <slidekit/kernels/optimizer_bf16.hpp>
 #include <slidekit/kernels/views.hpp>
 #include <slidekit/system/region.hpp>
 #include <slidekit/system/runtime.hpp>
 
 namespace slidekit::nn {
 
-enum class Optimizer { adam, sgd };
+/// adam moves the rows that have a gradient (lazy); adam_dense all rows at each step, as the two
+/// released SLIDE codes do; adagrad_row keeps one accumulator a row; momentum is lazy too.
+enum class Optimizer { adam, adam_dense, adagrad_row, sgd, momentum };
+enum class Precision { fp32, bf16 };
 enum class Bias { none, per_row };
 
-/// One update's numbers; which alternative it holds is the optimiser.
-using UpdateRule = std::variant<kernels::AdamStep, kernels::SgdStep>;
+/// One update's numbers; the alternative is that of the optimiser (AdamStep for both Adams).
+using UpdateRule =
+    std::variant<kernels::AdamStep, kernels::SgdStep, kernels::MomentumStep, kernels::AdagradStep>;
 
 /// Floats from row to row, so that each row starts on a cache line.
 [[nodiscard]] constexpr std::size_t padded_stride(std::size_t dim) noexcept {
@@ -29,14 +38,15 @@ using UpdateRule = std::variant<kernels::AdamStep, kernels::SgdStep>;
 /// Move-only; thread-compatible, and rows may be updated by different threads at once.
 class SLIDEKIT_API Parameters {
 public:
-    /// Zero weights. `name` ("output") tags the regions; moments exist for adam only. Throws Error
-    /// (memory).
+    /// Zero weights. `name` ("output") tags the regions; there is as much state as the optimiser
+    /// needs. Throws Error (memory).
     Parameters(system::Runtime& runtime,
                const std::string& name,
                std::uint32_t rows,
                std::uint32_t dim,
                Optimizer optimizer,
-               Bias bias);
+               Bias bias,
+               Precision precision = Precision::fp32);
 
     /// Draws weights from N(0, deviation), each row from a stream of its own; biases become zero.
     void initialize(system::Executor& executor,
@@ -44,6 +54,8 @@ public:
                     std::uint64_t layer,
                     float deviation);
 
+    [[nodiscard]] Precision precision() const noexcept { return precision_; }
+    /// The rows in place; data is null where they are halves.
     [[nodiscard]] kernels::RowMatrix<float> weights() noexcept { return weights_; }
     [[nodiscard]] kernels::RowMatrix<const float> weights() const noexcept { return weights_; }
     /// One bias a row; empty where there is none.
@@ -56,7 +68,28 @@ public:
         return static_cast<std::uint32_t>(weights_.dim);
     }
 
-    /// Backward pass and update of the groups' rows and biases; see kernels::adam_groups.
+    /// A row in fp32, exactly: in place, or joined into `scratch` (dim floats).
+    [[nodiscard]] const float* row(std::size_t id, float* scratch) const noexcept;
+    void copy_row(std::size_t id, float* out) const noexcept;
+    void set_row(std::size_t id, const float* values) noexcept;
+    /// Rows begin .. begin + count - 1 in fp32: in place, or joined into `scratch`, which grows.
+    [[nodiscard]] kernels::RowMatrix<const float> block(std::size_t begin,
+                                                        std::size_t count,
+                                                        std::vector<float>& scratch) const;
+
+    /// kernels::dot_groups, dot_rows and bag_rows on these rows, of halves the upper ones; bias
+    /// only in the first.
+    void dot_groups(kernels::GroupsView groups,
+                    kernels::RowMatrix<const float> vectors,
+                    float* out) const noexcept;
+    void dot_rows(const float* x,
+                  const std::uint32_t* ids,
+                  std::size_t count,
+                  float* out) const noexcept;
+    void bag_rows(kernels::SparseView input, float* out) const noexcept;
+
+    /// Backward pass and update of the groups' rows and biases; see kernels::adam_groups. Requires:
+    /// a rule of the optimiser that these were made for.
     void update_groups(kernels::GroupsView groups,
                        const float* values,
                        kernels::RowMatrix<const float> vectors,
@@ -69,20 +102,36 @@ public:
                     float bias_gradient,
                     const UpdateRule& rule) noexcept;
 
-    /// Bytes that parameters of this shape take.
+    /// adam_dense: updates all rows but the groups' by a gradient of zero, so that their moments
+    /// decay and their weights move on; nothing for the others. Once a step, after the groups.
+    void update_others(system::Executor& executor,
+                       kernels::GroupsView groups,
+                       const UpdateRule& rule);
+
+    /// The first row of which a weight or the bias is NaN or infinite. Reads all weights once.
+    [[nodiscard]] std::optional<std::uint32_t> first_nonfinite(system::Executor& executor) const;
+
+    /// Bytes that parameters of this shape take, in either precision.
     [[nodiscard]] static std::size_t bytes(std::uint64_t rows,
                                            std::uint64_t dim,
                                            Optimizer optimizer) noexcept;
 
 private:
     kernels::RowMatrix<float> weights_;
+    kernels::SplitRows halves_;
+    float* first_ = nullptr;   // first moment, velocity, or Adagrad's accumulators, one a row
+    float* second_ = nullptr;  // second moment
     std::span<float> bias_;
-    kernels::AdamRows adam_rows_;
-    kernels::AdamBias adam_bias_;
+    float* bias_first_ = nullptr;
+    float* bias_second_ = nullptr;
+    Optimizer optimizer_;
+    Precision precision_;
+    std::vector<float> zeros_;  // dim; a gradient, and a factor that only NaN and infinity survive
     system::Region weight_region_;
+    system::Region low_region_;
     system::Region first_region_;
     system::Region second_region_;
-    system::Region bias_region_;  // bias, then its two moments
+    system::Region bias_region_;  // bias, then its state
 };
 
 }  // namespace slidekit::nn

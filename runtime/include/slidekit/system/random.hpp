@@ -25,6 +25,7 @@ enum class Purpose : std::uint64_t {
     test = 9,
     table_order = 10,
     label_query = 11,
+    feature_dropout = 12,
 };
 
 /// The finaliser of SplitMix64: every bit of the result depends on every bit of x.

@@ -29,18 +29,33 @@ private:
     double next_;
 };
 
-enum class LearningRateShape { constant, linear, cosine };
+enum class LearningRateShape { constant, linear, cosine, step };
 
-/// Factor of the learning rate at `step` of `total`: 1 throughout, or falling from 1 to 0 on a line
-/// or half a cosine.
-[[nodiscard]] inline double learning_rate_factor(LearningRateShape shape,
+struct LearningRateSchedule {
+    LearningRateShape shape = LearningRateShape::cosine;
+    std::uint64_t warm_up = 0;        // steps of a linear rise to the full rate; the shape follows
+    std::uint64_t step_every = 1000;  // steps of the shape `step` between two falls
+    double step_factor = 0.5;         // of each fall
+};
+
+/// Factor of the learning rate at `step` of `total`. After the warm-up, whose step i has (i + 1) /
+/// warm_up: 1 throughout, falling from 1 to 0 on a line or half a cosine, or by step_factor after
+/// each step_every steps.
+[[nodiscard]] inline double learning_rate_factor(const LearningRateSchedule& schedule,
                                                  std::uint64_t step,
                                                  std::uint64_t total) noexcept {
     if (total == 0) return 1;
-    const double passed = std::fmin(1, static_cast<double>(step) / static_cast<double>(total));
-    switch (shape) {
+    const std::uint64_t warm_up = schedule.warm_up;
+    if (step < warm_up) return static_cast<double>(step + 1) / static_cast<double>(warm_up);
+    const auto since = static_cast<double>(step - warm_up);
+    const double passed =
+        warm_up >= total ? 1 : std::fmin(1, since / static_cast<double>(total - warm_up));
+    switch (schedule.shape) {
         case LearningRateShape::linear: return 1 - passed;
         case LearningRateShape::cosine: return 0.5 * (1 + std::cos(std::numbers::pi * passed));
+        case LearningRateShape::step:
+            return std::pow(schedule.step_factor,
+                            std::floor(since / static_cast<double>(schedule.step_every)));
         default: return 1;
     }
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include <slidekit/data/dataset.hpp>
@@ -18,9 +19,11 @@ namespace slidekit::train {
 struct TrainConfig {
     std::uint32_t batch = 256;
     std::uint32_t epochs = 5;
-    float lr = 4e-3F;
-    LearningRateShape lr_shape = LearningRateShape::cosine;
-    float weight_decay = 0;  // decoupled, on the rows touched
+    std::optional<float> lr = std::nullopt;  // without: default_lr of the network's optimiser
+    LearningRateSchedule lr_schedule = {};
+    nn::Regularisers regularisers = {};
+    float feature_dropout = 0;  // share of a sample's features that a step leaves out
+    float weight_decay = 0;     // decoupled, on the rows touched
     std::uint64_t rebuild_first = 50;
     double rebuild_growth = 0.1;
     std::uint64_t eval_every = 0;   // steps; 0: at the end of each epoch
@@ -76,6 +79,10 @@ struct TrainResult {
     bool out_of_time = false;  // stopped by max_seconds
 };
 
+/// A rate to begin with: for adam and adagrad_row the best of those tried on wordnet-related; sgd
+/// and momentum want one found for the data.
+[[nodiscard]] SLIDEKIT_API float default_lr(nn::Optimizer optimizer) noexcept;
+
 /// Throws what train() would throw at once, for programs that want to know before they touch a
 /// file: Error (usage) where a batch is larger than the data, Error (input) where widths disagree.
 SLIDEKIT_API void check_training(const nn::Network& network,
@@ -84,8 +91,9 @@ SLIDEKIT_API void check_training(const nn::Network& network,
                                  const TrainConfig& config);
 
 /// Trains, then evaluates over the whole test set. Throws Error (usage) where a batch is larger
-/// than the data, Error (input) where widths disagree, Error (diverged) naming the step where the
-/// loss is no longer finite.
+/// than the data, Error (input) where widths disagree, Error (diverged) naming step and layer
+/// where loss or weights are no longer finite: at once where the step meets it, for rows that no
+/// step touches before the next evaluation.
 SLIDEKIT_API TrainResult train(nn::Network& network,
                                const data::PointsView& train_points,
                                const data::PointsView& test_points,
