@@ -2,6 +2,7 @@
 the list of kernels."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -170,6 +171,39 @@ class Summary(Folder):
         done = run("summarize_runs.py", "--marks", "x", log)
         self.assertEqual(done.returncode, 2)
         self.assertIn('"x" is no list of seconds', done.stderr)
+
+
+class PytorchBaseline(Folder):
+    """What needs no PyTorch: a module of its name that is none stands in its place."""
+
+    def baseline(self, *arguments):
+        (self.dir / "torch.py").write_text("raise ImportError(name='torch')\n")
+        (self.dir / "numpy.py").write_text("")
+        return subprocess.run([sys.executable, SCRIPTS / "baselines/pytorch_softmax.py", *map(str, arguments)],
+                              capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(self.dir)})
+
+    def test_help_names_the_options_of_slidekit(self):
+        done = self.baseline("--help")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for option in ("--train", "--test", "--hidden", "--batch", "--negatives", "--lr", "--epochs", "--max-seconds",
+                       "--threads", "--eval-points", "--eval-every", "--seed", "--log"):
+            self.assertIn(option + " ", done.stdout)
+
+    def test_wrong_arguments_are_usage_errors_that_name_them(self):
+        for arguments, pattern in [((), "--train"), (("--output", "lsh"), "--output.*lsh.*full.*uniform"),
+                                   (("--batch", "0"), '--batch: "0" is no whole number from 1 on'),
+                                   (("--lr", "-1"), "--lr"), (("--lr", "inf"), "--lr"), (("--max-seconds", "nan"), "--max-seconds"),
+                                   (("--threads", "two"), '--threads: "two"'), (("--fast",), "--fast")]:
+            with self.subTest(arguments=arguments):
+                needed = ("--train", "a", "--test", "b") if arguments else ()
+                done = self.baseline(*needed, *arguments)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertRegex(done.stderr.strip().splitlines()[-1], pattern)
+
+    def test_says_how_to_install_what_is_missing(self):
+        done = self.baseline("--train", "a", "--test", "b")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertRegex(done.stderr, "^pytorch_softmax.py: torch is missing; run scripts/setup.sh --with pytorch")
 
 
 class Gates(Folder):
