@@ -18,7 +18,7 @@ def read_curve(file):
     if not points:
         sys.exit(f"plot_curves.py: {file}: no evaluation in it; train for longer, or with --eval-every")
     return (
-        run["options"]["output"],
+        " ".join(name for name in (run.get("engine"), run["options"]["output"]) if name),
         [point["train_seconds"] for point in points],
         [point["epoch"] for point in points],
         [100 * point["p_at_1"] for point in points],

@@ -10,15 +10,17 @@ clang=(clang libclang-rt-14-dev)
 emulation=(qemu-user g++-aarch64-linux-gnu googletest)
 plot=(python3-matplotlib)
 bench=(libeigen3-dev libxxhash-dev)
+pytorch=(python3-torch python3-numpy)
 
 usage() {
     cat <<'TEXT'
-usage: scripts/setup.sh [--with clang|emulation|plot|bench]...
+usage: scripts/setup.sh [--with clang|emulation|plot|bench|pytorch]...
 Installs what slidekit needs from Debian (12 or later): compiler, meson and libraries;
   --with clang      also clang and its sanitizer runtimes, as .ci/run uses them
   --with emulation  also qemu-user and the compiler for arm64, for scripts/emulated_tests.sh
   --with plot       also matplotlib, for scripts/plot.sh
   --with bench      also the libraries that scripts/bench.sh runs beside the kernels
+  --with pytorch    also PyTorch (1 GB), for scripts/baselines and bench/training/compare.sh
 TEXT
 }
 
@@ -29,6 +31,7 @@ while [ $# -gt 0 ]; do
         "--with emulation") wanted+=("${emulation[@]}"); shift 2 ;;
         "--with plot") wanted+=("${plot[@]}"); shift 2 ;;
         "--with bench") wanted+=("${bench[@]}"); shift 2 ;;
+        "--with pytorch") wanted+=("${pytorch[@]}"); shift 2 ;;
         "--help "*) usage; exit 0 ;;
         *) echo "setup.sh: unknown argument \"$1 ${2-}\"; see scripts/setup.sh --help" >&2; exit 2 ;;
     esac

@@ -74,7 +74,8 @@ void Reporter::on_evaluation(const train::EvalEvent& event) {
                 {"points", event.precision.points},
                 {"p_at_1", event.precision.at_1},
                 {"p_at_3", event.precision.at_3},
-                {"p_at_5", event.precision.at_5}});
+                {"p_at_5", event.precision.at_5},
+                {"seconds", event.seconds}});
 }
 
 void Reporter::write_done(const train::TrainResult& result,

@@ -31,7 +31,8 @@ using test::Data;
 using test::Guard;
 using test::GuardedArguments;
 
-// Under an emulator, where a multiplication takes tens of instructions: SLIDEKIT_TEST_SIZES=few.
+// Under emulators and sanitizers, and without optimisation, where a call takes tens of times as
+// long: SLIDEKIT_TEST_SIZES=few.
 const bool kFewSizes = std::getenv("SLIDEKIT_TEST_SIZES") != nullptr;
 const std::size_t kLargestSize = kFewSizes ? 100 : 300;
 // Of all sizes of a call multiplied: the scalar level has to keep up.

@@ -2,6 +2,8 @@
 the list of kernels."""
 
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -138,6 +140,70 @@ class Summary(Folder):
         done = run("summarize_runs.py", log)
         self.assertEqual(done.returncode, 1)
         self.assertIn("did not end", done.stderr)
+
+    def write_run(self, name, rate, curve, **more):
+        events = [{"event": "run", "options": {"output": "lsh"}, "labels": 200}]
+        events += [{"event": "eval", "train_seconds": seconds, "points": 50, "p_at_1": p, "p_at_3": 0, "p_at_5": 0, **more}
+                   for seconds, p in curve]
+        events += [{"event": "rebuild", "seconds": seconds} for seconds in (0.1, 0.2, 0.9)]
+        events += [{"event": "done", "epochs": 1, "train_seconds": curve[-1][0], "samples_per_second": rate,
+                    "active_per_sample": 20, "peak_rss_bytes": 1, "out_of_time": False}]
+        log = self.dir / f"{name}.jsonl"
+        log.write_text("".join(json.dumps(event) + "\n" for event in events))
+        return log
+
+    def test_reads_marks_between_evaluations_and_never_past_them(self):
+        logs = [self.write_run("a", 600, [(10, 0.1), (20, 0.3), (40, 0.2)], seconds=0.5),
+                self.write_run("b.1", 100, [(5, 0.29), (15, 0.3)]), self.write_run("b.2", 200, [(12, 0), (15, 0.05)])]
+        done = run("summarize_runs.py", "--marks", "15,30", "--baseline", "b", "--target", "a", *logs)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        table = [re.split(r"  +", line) for line in done.stdout.split("\n\n")[1].splitlines()]
+        self.assertEqual(table[0], ["run", "samples/s, b = 1", "P@1 % at 15 s", "P@1 % at 30 s", "s to 28.50 %",
+                                    "evaluation, points/s", "rebuild, ms"])
+        self.assertEqual(table[1], ["a", "4.00", "20.00", "25.00", "19.2", "100", "200"])
+        self.assertEqual(table[2], ["b.1", "0.67", "30.00", "-", "<= 5.0", "-", "200"])
+        self.assertEqual(table[3], ["b.2", "1.33", "5.00", "-", "-", "-", "200"])
+
+    def test_names_what_it_cannot_compare_with(self):
+        log = self.write_run("a", 1, [(1, 0)])
+        done = run("summarize_runs.py", "--target", "c", log)
+        self.assertEqual((done.returncode, done.stderr), (1, 'summarize_runs.py: --target: no log of "c" among a\n'))
+        done = run("summarize_runs.py", "--marks", "x", log)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn('"x" is no list of seconds', done.stderr)
+
+
+class PytorchBaseline(Folder):
+    """What needs no PyTorch: a module of its name that is none stands in its place."""
+
+    def baseline(self, *arguments):
+        (self.dir / "torch.py").write_text("raise ImportError(name='torch')\n")
+        (self.dir / "numpy.py").write_text("")
+        return subprocess.run([sys.executable, SCRIPTS / "baselines/pytorch_softmax.py", *map(str, arguments)],
+                              capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(self.dir)})
+
+    def test_help_names_the_options_of_slidekit(self):
+        done = self.baseline("--help")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for option in ("--train", "--test", "--hidden", "--batch", "--negatives", "--lr", "--epochs", "--max-seconds",
+                       "--threads", "--eval-points", "--eval-every", "--seed", "--log"):
+            self.assertIn(option + " ", done.stdout)
+
+    def test_wrong_arguments_are_usage_errors_that_name_them(self):
+        for arguments, pattern in [((), "--train"), (("--output", "lsh"), "--output.*lsh.*full.*uniform"),
+                                   (("--batch", "0"), '--batch: "0" is no whole number from 1 on'),
+                                   (("--lr", "-1"), "--lr"), (("--lr", "inf"), "--lr"), (("--max-seconds", "nan"), "--max-seconds"),
+                                   (("--threads", "two"), '--threads: "two"'), (("--fast",), "--fast")]:
+            with self.subTest(arguments=arguments):
+                needed = ("--train", "a", "--test", "b") if arguments else ()
+                done = self.baseline(*needed, *arguments)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertRegex(done.stderr.strip().splitlines()[-1], pattern)
+
+    def test_says_how_to_install_what_is_missing(self):
+        done = self.baseline("--train", "a", "--test", "b")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertRegex(done.stderr, "^pytorch_softmax.py: torch is missing; run scripts/setup.sh --with pytorch")
 
 
 class Gates(Folder):
