@@ -98,7 +98,7 @@ RebuildReport Retrieval::rebuild() {
     executor_.for_each_piece(
         met_.size(), kBlock, [&](std::size_t begin, std::size_t end, system::Worker worker) {
             std::vector<float>& own = scratch[worker];
-            own.resize(kBlock * stride + kernels::hash_scratch_floats(dim));
+            own.resize(kBlock * stride + family_.scratch_floats());
             const RowMatrix<float> block{own.data(), end - begin, dim, stride};
             for (std::size_t i = begin; i < end; ++i) {
                 const float* row = parameters_.weights().row(met_[i]);
@@ -140,7 +140,7 @@ void Retrieval::hash_queries(RowMatrix<const float> hidden,
     executor_.for_each_piece(hidden.rows,
                              kQueriesPerTask,
                              [&](std::size_t begin, std::size_t end, system::Worker worker) {
-                                 scratch[worker].resize(kernels::hash_scratch_floats(hidden.dim));
+                                 scratch[worker].resize(family_.scratch_floats());
                                  family_.hash_rows(
                                      {hidden.row(begin), end - begin, hidden.dim, hidden.stride},
                                      centre,
