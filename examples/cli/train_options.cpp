@@ -20,7 +20,11 @@ using Names = std::map<std::string, T>;
 const Names<Output> kOutputs = {
     {"lsh", Output::lsh}, {"uniform", Output::uniform}, {"full", Output::full}};
 const Names<lsh::HashFamily> kFamilies = {{"simhash", lsh::HashFamily::simhash},
-                                          {"dwta", lsh::HashFamily::dwta}};
+                                          {"hadamard", lsh::HashFamily::hadamard},
+                                          {"dwta", lsh::HashFamily::dwta},
+                                          {"wta", lsh::HashFamily::wta},
+                                          {"doph", lsh::HashFamily::doph},
+                                          {"pstable", lsh::HashFamily::pstable}};
 const Names<lsh::Packing> kPackings = {{"concat", lsh::Packing::concat},
                                        {"slide-compat", lsh::Packing::slide_compat}};
 const Names<nn::Centre> kCentres = {{"on", nn::Centre::on}, {"off", nn::Centre::off}};
@@ -91,20 +95,31 @@ void add_choice(CLI::App& command,
 
 // Codes a table so that a bucket holds about 35 neurons on average: fewer and the true labels are
 // missed, more and ranking the candidates costs more than it finds (bench/README.md). A DWTA code
-// has three bits.
-std::uint32_t auto_hash_k(lsh::HashFamily family, std::size_t neurons) {
+// has three bits; the keys of doph and pstable have as many bits whatever their K.
+std::uint32_t auto_key_bits(std::size_t neurons) {
     constexpr double kNeuronsPerBucket = 35;
-    const double bits = std::clamp(
-        std::round(std::log2(static_cast<double>(neurons) / kNeuronsPerBucket)), 1.0, 20.0);
-    if (family == lsh::HashFamily::simhash) return static_cast<std::uint32_t>(bits);
-    return std::max(1U, static_cast<std::uint32_t>(std::round(bits / 3)));
+    return static_cast<std::uint32_t>(std::clamp(
+        std::round(std::log2(static_cast<double>(neurons) / kNeuronsPerBucket)), 1.0, 20.0));
+}
+
+std::uint32_t auto_hash_k(lsh::HashFamily family, std::uint32_t key_bits) {
+    switch (family) {
+        case lsh::HashFamily::simhash:
+        case lsh::HashFamily::hadamard: return key_bits;
+        case lsh::HashFamily::dwta:
+        case lsh::HashFamily::wta: return std::max(1U, (key_bits + 1) / 3);
+        case lsh::HashFamily::doph: return 2;
+        case lsh::HashFamily::pstable: return 4;
+    }
+    return key_bits;
 }
 
 lsh::HashConfig resolve_hash(const TrainOptions& options, std::size_t neurons) {
     lsh::HashConfig hash = options.hash;
     hash.seed = options.training.seed;
+    hash.bits = auto_key_bits(neurons);
     if (options.hash_k == "auto") {
-        hash.k = auto_hash_k(hash.family, neurons);
+        hash.k = auto_hash_k(hash.family, hash.bits);
     } else if (!CLI::detail::lexical_cast(options.hash_k, hash.k) || hash.k == 0) {
         throw Error(
             ErrorCode::usage,
@@ -180,6 +195,9 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
     command.add_option("--hash-l", o.hash.l, "Tables")
         ->capture_default_str()
         ->check(CLI::Range(1, 4096));
+    command.add_option("--hash-width", o.hash.width, "Width of the cells of --hash pstable")
+        ->capture_default_str()
+        ->check(CLI::PositiveNumber);
     add_choice(command, "--packing", o.hash.packing, kPackings, "How DWTA codes make a key");
     command.add_option("--bucket-cap", o.bucket_cap, "Most neurons a bucket keeps (0: all)")
         ->capture_default_str();
@@ -392,6 +410,7 @@ nlohmann::ordered_json options_json(const TrainOptions& options, const nn::Netwo
                      {"hash-k", lsh->hash.k},
                      {"hash-l", lsh->hash.l},
                      {"packing", name_of(kPackings, lsh->hash.packing)},
+                     {"hash-width", lsh->hash.width},
                      {"bucket-cap", lsh->bucket_cap},
                      {"mix", mix_text(lsh->mix)},
                      {"uniform-group", lsh->mix.uniform_group},

@@ -291,6 +291,8 @@ class BadUsage(Case):
             (("--hash-k", "many"), "--hash-k.*many"),
             (("--hash-k", 99), "99"),
             (("--hash-l", 0), "--hash-l"),
+            (("--hash", "pstable", "--hash-width", 0), "--hash-width"),
+            (("--hash", "doph", "--hash-k", 65), "65 codes of DOPH"),
             (("--hidden", 0), "--hidden"),
             (("--hidden", -5), "--hidden"),
             (("--batch", 0), "--batch"),

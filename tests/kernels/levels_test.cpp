@@ -34,7 +34,7 @@ using test::GuardedArguments;
 // Under emulators and sanitizers, and without optimisation, where a call takes tens of times as
 // long: SLIDEKIT_TEST_SIZES=few.
 const bool kFewSizes = std::getenv("SLIDEKIT_TEST_SIZES") != nullptr;
-const std::size_t kLargestSize = kFewSizes ? 100 : 300;
+const std::size_t kLargestSize = kFewSizes ? 130 : 300;
 // Of all sizes of a call multiplied: the scalar level has to keep up.
 const std::size_t kMostWork = std::size_t{1} << (kFewSizes ? 13 : 18);
 

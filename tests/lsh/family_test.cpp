@@ -20,6 +20,13 @@
 namespace slidekit::lsh {
 namespace {
 
+constexpr HashFamily kFamilies[] = {HashFamily::simhash,
+                                    HashFamily::hadamard,
+                                    HashFamily::dwta,
+                                    HashFamily::wta,
+                                    HashFamily::doph,
+                                    HashFamily::pstable};
+
 using Keys = std::vector<std::uint32_t>;
 
 static_assert(noexcept(std::declval<const Family&>().hash_rows({}, nullptr, nullptr, {}, nullptr)));
@@ -27,7 +34,7 @@ static_assert(noexcept(std::declval<const Family&>().hash_rows({}, nullptr, null
 Keys hash(const Family& family, const std::vector<float>& rows, const float* centre = nullptr) {
     const std::size_t dim = family.dim();
     const std::size_t tables = family.config().l;
-    std::vector<float> scratch(kernels::hash_scratch_floats(dim));
+    std::vector<float> scratch(family.scratch_floats());
     Keys keys(rows.size() / dim * tables);
     family.hash_rows({rows.data(), rows.size() / dim, dim, dim},
                      centre,
@@ -85,7 +92,7 @@ TEST(Family, DwtaGoldenWhereTheWidthFillsNoBins) {
 
 TEST(Family, DependsOnTheSeed) {
     const std::vector<float> x = whole_numbers(128, 2);
-    for (const HashFamily family : {HashFamily::simhash, HashFamily::dwta}) {
+    for (const HashFamily family : kFamilies) {
         const Keys first = hash(Family({.family = family, .k = 6, .l = 20, .seed = 1}, 128), x);
         EXPECT_EQ(first, hash(Family({.family = family, .k = 6, .l = 20, .seed = 1}, 128), x));
         EXPECT_NE(first, hash(Family({.family = family, .k = 6, .l = 20, .seed = 2}, 128), x));
@@ -94,7 +101,8 @@ TEST(Family, DependsOnTheSeed) {
 
 TEST(Family, MoreTablesBeginWithTheSameOnes) {
     const std::vector<float> x = whole_numbers(100, 3);
-    for (const HashFamily family : {HashFamily::simhash, HashFamily::dwta}) {
+    for (const HashFamily family : kFamilies) {
+        if (family == HashFamily::doph) continue;  // more codes are shorter bins
         const Keys few = hash(Family({.family = family, .k = 5, .l = 3}, 100), x);
         Keys many = hash(Family({.family = family, .k = 5, .l = 40}, 100), x);
         many.resize(3);
@@ -105,7 +113,11 @@ TEST(Family, MoreTablesBeginWithTheSameOnes) {
 TEST(Family, KeysFitTheirBits) {
     const HashConfig configs[] = {
         {.family = HashFamily::simhash, .k = 9, .l = 50},
+        {.family = HashFamily::hadamard, .k = 9, .l = 50},
         {.family = HashFamily::dwta, .k = 3, .l = 50},
+        {.family = HashFamily::wta, .k = 3, .l = 50},
+        {.family = HashFamily::doph, .k = 2, .l = 50, .bits = 7},
+        {.family = HashFamily::pstable, .k = 2, .l = 50, .bits = 7, .width = 100},
         {.family = HashFamily::dwta, .k = 1, .l = 50, .packing = Packing::slide_compat},
         {.family = HashFamily::dwta, .k = 3, .l = 50, .packing = Packing::slide_compat},
     };
@@ -180,9 +192,37 @@ TEST(Family, TakesTheCentreOff) {
     const std::vector<float> centre = whole_numbers(128, 7);
     std::vector<float> centred = x;
     for (std::size_t c = 0; c < 128; ++c) centred[c] -= centre[c];
-    for (const HashFamily family : {HashFamily::simhash, HashFamily::dwta}) {
+    for (const HashFamily family : kFamilies) {
         const Family drawn({.family = family, .k = 4, .l = 30}, 128);
         EXPECT_EQ(hash(drawn, x, centre.data()), hash(drawn, centred));
+    }
+}
+
+TEST(Family, NearVectorsMeetMoreOftenThanFarOnes) {
+    const std::vector<float> x = whole_numbers(128, 8);
+    const std::vector<float> far = whole_numbers(128, 9);
+    std::vector<float> near = x;
+    for (std::size_t c = 0; c < 128; ++c) near[c] += far[c] / 20;
+    for (const HashFamily family : kFamilies) {
+        const Family drawn({.family = family, .k = 2, .l = 400, .width = 4000}, 128);
+        const Keys own = hash(drawn, x);
+        const auto met = [&](const Keys& keys) {
+            std::uint32_t count = 0;
+            for (std::size_t t = 0; t < keys.size(); ++t) count += keys[t] == own[t] ? 1U : 0U;
+            return count;
+        };
+        EXPECT_GT(met(hash(drawn, near)), 2 * met(hash(drawn, far))) << static_cast<int>(family);
+    }
+}
+
+TEST(Family, AWtaCodeSeesEveryCoordinateOfAWidthOfEight) {
+    const Family family({.family = HashFamily::wta, .k = 1, .l = 30}, 8);
+    std::vector<Keys> keys;
+    for (std::size_t c = 0; c < 8; ++c) keys.push_back(hash(family, unit(8, c, 1)));
+    for (std::size_t t = 0; t < 30; ++t) {
+        std::uint32_t seen = 0;
+        for (const Keys& of_coordinate : keys) seen |= 1U << of_coordinate[t];
+        EXPECT_EQ(seen, 0xffU) << t;
     }
 }
 
@@ -225,7 +265,20 @@ TEST(KeyBits, RefuseWhatCannotBeAndSayWhatCan) {
               "possible; use k <= 8");
 }
 
+TEST(KeyBits, OfMixedCodesAreThoseAskedFor) {
+    EXPECT_EQ(key_bits({.family = HashFamily::doph, .k = 3, .bits = 14}), 14U);
+    EXPECT_EQ(key_bits({.family = HashFamily::pstable, .k = 3, .bits = 9}), 9U);
+    EXPECT_EQ(refusal({.family = HashFamily::doph, .k = 65}),
+              "hash k: 65 codes of DOPH; 1 to 64 are possible");
+    EXPECT_EQ(refusal({.family = HashFamily::pstable, .k = 2, .bits = 25}),
+              "hash bits: keys of 25 bits; 1 to 24 are possible");
+    EXPECT_EQ(refusal({.family = HashFamily::pstable, .k = 2, .width = 0}),
+              "hash width: cells of width 0; a positive number is needed");
+}
+
 TEST(Family, RefusesWidthsThatItCannotHash) {
+    EXPECT_EQ(refusal({.family = HashFamily::hadamard}, 4097),
+              "hash: vectors of 4097 coordinates; 1 to 4096 can be hashed");
     EXPECT_EQ(refusal({}, 0), "hash: vectors of 0 coordinates; 1 to 32768 can be hashed");
     EXPECT_EQ(refusal({}, 32769), "hash: vectors of 32769 coordinates; 1 to 32768 can be hashed");
     EXPECT_EQ(refusal({.k = 1, .l = 1}, 32768), "not refused");

@@ -9,13 +9,18 @@
 #include <array>
 #include <bit>
 #include <cassert>
+#include <cmath>
 #include <numeric>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include <slidekit/kernels/doph.hpp>
+#include <slidekit/kernels/hadamard.hpp>
+#include <slidekit/kernels/pstable.hpp>
 #include <slidekit/system/error.hpp>
 #include <slidekit/system/random.hpp>
 
@@ -23,29 +28,71 @@
 
 namespace slidekit::lsh {
 
+using kernels::DophPlan;
 using kernels::DwtaPlan;
+using kernels::HadamardPlan;
+using kernels::PStablePlan;
 using kernels::SimHashPlan;
 using system::Purpose;
 using system::Stream;
 
 namespace {
 
-constexpr std::uint32_t kMaxDim = 32768;  // SimHash terms count to 2 dim in 16 bits
+constexpr std::uint32_t kMaxDim = 32768;      // SimHash terms count to 2 dim in 16 bits
+constexpr std::uint32_t kMaxMixedCodes = 64;  // of a key of DOPH or p-stable
+// Coordinates that DOPH takes as a vector's set: the eighth that is largest.
+constexpr std::uint32_t kDophShare = 8;
 
 std::uint32_t code_shift(Packing packing) { return packing == Packing::concat ? 3 : 2; }
 
-std::string_view name_of(const HashConfig& config) {
-    if (config.family == HashFamily::simhash) return "SimHash";
-    return config.packing == Packing::concat ? "DWTA with concat packing"
-                                             : "DWTA with slide-compat packing";
+bool mixes_codes(HashFamily family) {
+    return family == HashFamily::doph || family == HashFamily::pstable;
 }
 
+std::string_view name_of(const HashConfig& config) {
+    const bool concat = config.packing == Packing::concat;
+    switch (config.family) {
+        case HashFamily::simhash: return "SimHash";
+        case HashFamily::hadamard: return "Hadamard";
+        case HashFamily::dwta:
+            return concat ? "DWTA with concat packing" : "DWTA with slide-compat packing";
+        case HashFamily::wta:
+            return concat ? "WTA with concat packing" : "WTA with slide-compat packing";
+        case HashFamily::doph: return "DOPH";
+        case HashFamily::pstable: return "p-stable";
+    }
+    return "";
+}
+
+// For the families whose codes stand side by side in the key.
 std::uint64_t unchecked_key_bits(HashFamily family, Packing packing, std::uint64_t k) {
-    if (family == HashFamily::simhash) return k;
+    if (family == HashFamily::simhash || family == HashFamily::hadamard) return k;
     if (packing == Packing::concat) return 3 * k;
     // Codes of 3 bits, 2 bits apart and summed: up to 7 (4^k - 1) / 3, which is just over 2 * 4^k
     // from k = 2 on.
     return k == 1 ? 3 : 2 * k + 2;
+}
+
+std::uint32_t mixed_key_bits(const HashConfig& config) {
+    if (config.k > kMaxMixedCodes) {
+        throw Error(
+            ErrorCode::usage,
+            "hash k",
+            fmt::format(
+                "{} codes of {}; 1 to {} are possible", config.k, name_of(config), kMaxMixedCodes));
+    }
+    if (config.bits == 0 || config.bits > kMaxKeyBits) {
+        throw Error(ErrorCode::usage,
+                    "hash bits",
+                    fmt::format("keys of {} bits; 1 to {} are possible", config.bits, kMaxKeyBits));
+    }
+    if (config.family == HashFamily::pstable &&
+        !(config.width > 0 && std::isfinite(config.width))) {
+        throw Error(ErrorCode::usage,
+                    "hash width",
+                    fmt::format("cells of width {}; a positive number is needed", config.width));
+    }
+    return config.bits;
 }
 
 // The non-zeros of one projection after the other.
@@ -66,9 +113,10 @@ std::vector<std::uint16_t> draw_simhash(const HashConfig& config,
     return terms;
 }
 
-// Permutations end to end, `count` coordinates of them.
+// Permutations end to end, `each` coordinates of every one, `count` coordinates in all.
 std::vector<std::uint16_t> draw_permutations(std::uint64_t seed,
                                              std::uint32_t dim,
+                                             std::size_t each,
                                              std::size_t count) {
     std::vector<std::uint16_t> order;
     order.reserve(count + dim);
@@ -79,9 +127,15 @@ std::vector<std::uint16_t> draw_permutations(std::uint64_t seed,
         std::iota(one, one + dim, std::uint16_t{0});
         for (std::uint32_t left = dim; left > 1; --left)
             std::swap(one[left - 1], one[stream.below(left)]);
+        order.resize(order.size() - dim + each);
     }
     order.resize(count);
     return order;
+}
+
+std::uint32_t draw_seed(std::uint64_t seed, std::uint64_t index) {
+    Stream stream(seed, Purpose::hash_functions, index);
+    return static_cast<std::uint32_t>(stream());
 }
 
 }  // namespace
@@ -96,6 +150,7 @@ std::uint32_t key_bits(const HashConfig& config) {
                     "hash l",
                     fmt::format("{} tables; 1 to {} are possible", config.l, kMaxTables));
     }
+    if (mixes_codes(config.family)) return mixed_key_bits(config);
     const std::uint64_t bits = unchecked_key_bits(config.family, config.packing, config.k);
     if (bits > kMaxKeyBits) {
         std::uint64_t most = 1;
@@ -115,22 +170,81 @@ std::uint32_t key_bits(const HashConfig& config) {
 
 struct Family::State {
     State(const HashConfig& hash, std::uint32_t width) : config(hash), dim(width) {
-        config.family == HashFamily::simhash ? plan_simhash() : plan_dwta();
+        switch (config.family) {
+            case HashFamily::simhash: plan_simhash(); break;
+            case HashFamily::hadamard: plan_hadamard(); break;
+            case HashFamily::dwta: plan_dwta(dim); break;
+            case HashFamily::wta: plan_dwta(std::min(dim, DwtaPlan::kBinSize)); break;
+            case HashFamily::doph: plan_doph(); break;
+            case HashFamily::pstable: plan_pstable(); break;
+        }
     }
 
     void plan_simhash() {
         const std::uint32_t nonzeros = std::max(1U, (dim + 1) / 3);  // dim / 3, rounded
         words = draw_simhash(config, dim, nonzeros);
-        simhash = {
+        plan = SimHashPlan{
             .dim = dim, .k = config.k, .l = config.l, .nonzeros = nonzeros, .terms = words.data()};
     }
 
-    void plan_dwta() {
+    void plan_hadamard() {
+        const auto padded = static_cast<std::uint32_t>(kernels::hadamard_padded(dim));
+        const std::size_t rounds = kernels::hadamard_rounds(dim, std::size_t{config.k} * config.l);
+        for (std::size_t round = 0; round < rounds; ++round) {
+            Stream stream(config.seed, Purpose::hash_functions, round);
+            for (std::uint32_t c = 0; c < padded; ++c) seeds.push_back(stream.below(2) << 31);
+        }
+        plan = HadamardPlan{
+            .dim = dim, .k = config.k, .l = config.l, .padded = padded, .signs = seeds.data()};
+    }
+
+    // Codes stand at bins in a random order, so that tables are independent of each other.
+    void plan_doph() {
+        const std::uint32_t bins = config.k * config.l;
+        seeds.resize(bins);
+        std::iota(seeds.begin(), seeds.end(), 0U);
+        Stream stream(config.seed, Purpose::hash_functions, 0);
+        for (std::uint32_t left = bins; left > 1; --left)
+            std::swap(seeds[left - 1], seeds[stream.below(left)]);
+        plan = DophPlan{.k = config.k,
+                        .l = config.l,
+                        .bits = config.bits,
+                        .top = std::max(1U, dim / kDophShare),
+                        .seed = draw_seed(config.seed, 1),
+                        .order = seeds.data()};
+    }
+
+    // Each projection from a stream of its own; index 0 seeds the mixing.
+    void plan_pstable() {
+        constexpr std::size_t kSide = 16;  // tables side by side
+        const std::size_t blocks = (config.l + kSide - 1) / kSide;
+        projections.resize(blocks * config.k * dim * kSide);
+        offsets.resize(blocks * config.k * kSide);
+        for (std::size_t t = 0; t < config.l; ++t) {
+            for (std::size_t j = 0; j < config.k; ++j) {
+                Stream stream(config.seed, Purpose::hash_functions, 1 + t * config.k + j);
+                const std::size_t code = t / kSide * config.k + j;
+                for (std::size_t c = 0; c < dim; ++c)
+                    projections[(code * dim + c) * kSide + t % kSide] = stream.normal();
+                offsets[code * kSide + t % kSide] = stream.uniform() * config.width;
+            }
+        }
+        plan = PStablePlan{.dim = dim,
+                           .k = config.k,
+                           .l = config.l,
+                           .bits = config.bits,
+                           .seed = draw_seed(config.seed, 0),
+                           .width = config.width,
+                           .projections = projections.data(),
+                           .offsets = offsets.data()};
+    }
+
+    void plan_dwta(std::uint32_t each) {
         constexpr std::uint32_t kBin = DwtaPlan::kBinSize;
         const std::uint32_t drawn = config.k * config.l;
         const std::uint32_t bins = (drawn + 15) / 16 * 16;
         const std::vector<std::uint16_t> order =
-            draw_permutations(config.seed, dim, std::size_t{kBin} * drawn);
+            draw_permutations(config.seed, dim, each, std::size_t{kBin} * drawn);
         words.resize(std::size_t{kBin} *
                      bins);  // pad bins look at coordinate 0, which always exists
         positions.resize(words.size());
@@ -148,30 +262,66 @@ struct Family::State {
                 positions[c * bins + bin] = ascending[c];
             }
         }
-        dwta = {.dim = dim,
-                .k = config.k,
-                .l = config.l,
-                .shift = code_shift(config.packing),
-                .bins = bins,
-                .coordinates = words.data(),
-                .positions = positions.data()};
+        plan = DwtaPlan{.dim = dim,
+                        .k = config.k,
+                        .l = config.l,
+                        .shift = code_shift(config.packing),
+                        .bins = bins,
+                        .coordinates = words.data(),
+                        .positions = positions.data()};
     }
 
     HashConfig config;
     std::uint32_t dim;
     std::vector<std::uint16_t> words;  // SimHash's terms or DWTA's coordinates
     std::vector<std::uint8_t> positions;
-    SimHashPlan
-        simhash;  // the plan of config.family points into the vectors; the other one is empty
-    DwtaPlan dwta;
+    std::vector<std::uint32_t> seeds;  // Hadamard's signs or DOPH's order of bins
+    std::vector<float> projections;
+    std::vector<float> offsets;
+    // Points into the vectors.
+    std::variant<SimHashPlan, DwtaPlan, HadamardPlan, DophPlan, PStablePlan> plan;
 };
+
+namespace {
+
+std::uint32_t max_dim(HashFamily family) {
+    return family == HashFamily::hadamard ? HadamardPlan::kMaxPadded : kMaxDim;
+}
+
+struct HashRows {
+    kernels::RowMatrix<const float> rows;
+    const float* centre;
+    std::uint32_t* keys;
+    kernels::KeyLayout layout;
+    float* scratch;
+
+    void operator()(const SimHashPlan& plan) const noexcept {
+        kernels::hash_simhash_rows(plan, rows, centre, keys, layout, scratch);
+    }
+    void operator()(const DwtaPlan& plan) const noexcept {
+        kernels::hash_dwta_rows(plan, rows, centre, keys, layout, scratch);
+    }
+    void operator()(const HadamardPlan& plan) const noexcept {
+        kernels::hash_hadamard_rows(plan, rows, centre, keys, layout, scratch);
+    }
+    void operator()(const DophPlan& plan) const noexcept {
+        kernels::hash_doph_rows(plan, rows, centre, keys, layout, scratch);
+    }
+    void operator()(const PStablePlan& plan) const noexcept {
+        kernels::hash_pstable_rows(plan, rows, centre, keys, layout, scratch);
+    }
+};
+
+}  // namespace
 
 Family::Family(const HashConfig& config, std::uint32_t dim) {
     (void)key_bits(config);  // refuses what cannot be
-    if (dim == 0 || dim > kMaxDim) {
-        throw Error(ErrorCode::usage,
-                    "hash",
-                    fmt::format("vectors of {} coordinates; 1 to {} can be hashed", dim, kMaxDim));
+    if (dim == 0 || dim > max_dim(config.family)) {
+        throw Error(
+            ErrorCode::usage,
+            "hash",
+            fmt::format(
+                "vectors of {} coordinates; 1 to {} can be hashed", dim, max_dim(config.family)));
     }
     state_ = std::make_unique<State>(config, dim);
 }
@@ -182,17 +332,21 @@ Family::~Family() = default;
 const HashConfig& Family::config() const noexcept { return state_->config; }
 std::uint32_t Family::dim() const noexcept { return state_->dim; }
 
+std::size_t Family::scratch_floats() const noexcept {
+    if (const auto* doph = std::get_if<DophPlan>(&state_->plan))
+        return kernels::doph_scratch_floats(doph->k, doph->l, doph->top) + state_->dim;
+    if (const auto* hadamard = std::get_if<HadamardPlan>(&state_->plan))
+        return kernels::hash_scratch_floats(hadamard->padded);
+    return kernels::hash_scratch_floats(state_->dim);
+}
+
 void Family::hash_rows(kernels::RowMatrix<const float> rows,
                        const float* centre,
                        std::uint32_t* keys,
                        kernels::KeyLayout layout,
                        float* scratch) const noexcept {
     assert(rows.dim == state_->dim);
-    if (state_->config.family == HashFamily::simhash) {
-        kernels::hash_simhash_rows(state_->simhash, rows, centre, keys, layout, scratch);
-    } else {
-        kernels::hash_dwta_rows(state_->dwta, rows, centre, keys, layout, scratch);
-    }
+    std::visit(HashRows{rows, centre, keys, layout, scratch}, state_->plan);
 }
 
 }  // namespace slidekit::lsh

@@ -39,7 +39,6 @@ Retrieval::Query::Query(std::uint32_t neurons,
                         lsh::Candidates::Counting counting)
     : candidates(neurons, counting),
       walked(neurons),
-      hash(kernels::hash_scratch_floats(dim)),
       quantized(dim) {}
 
 Retrieval::Retrieval(system::Runtime& runtime,
@@ -103,7 +102,7 @@ RebuildReport Retrieval::rebuild() {
     executor_.for_each_piece(
         met_.size(), kBlock, [&](std::size_t begin, std::size_t end, system::Worker worker) {
             std::vector<float>& own = scratch[worker];
-            own.resize(kBlock * stride + kernels::hash_scratch_floats(dim));
+            own.resize(kBlock * stride + family_.scratch_floats());
             const RowMatrix<float> block{own.data(), end - begin, dim, stride};
             for (std::size_t i = begin; i < end; ++i) {
                 parameters_.copy_row(met_[i], block.row(i - begin));
@@ -146,7 +145,7 @@ void Retrieval::hash_queries(RowMatrix<const float> queries,
     executor_.for_each_piece(queries.rows,
                              kQueriesPerTask,
                              [&](std::size_t begin, std::size_t end, system::Worker worker) {
-                                 scratch[worker].resize(kernels::hash_scratch_floats(queries.dim));
+                                 scratch[worker].resize(family_.scratch_floats());
                                  family_.hash_rows(
                                      {queries.row(begin), end - begin, queries.dim, queries.stride},
                                      centre,

@@ -38,7 +38,6 @@ public:
         lsh::Candidates candidates;
         lsh::StampSet walked;              // what vanilla sampling has met
         std::vector<std::uint32_t> order;  // of the tables, for it
-        std::vector<float> hash;
         std::vector<std::uint8_t> quantized;
         std::vector<std::int32_t> dots;
         std::vector<float> scores;

@@ -1,6 +1,7 @@
 // Hash families: L tables of K codes drawn from a seed, applied to vectors of one width.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -10,7 +11,10 @@
 
 namespace slidekit::lsh {
 
-enum class HashFamily { simhash, dwta };
+/// simhash: signs of sparse random projections; hadamard: of pseudo-random rotations; dwta, wta:
+/// places of the largest of 8 coordinates; doph: minhash of the set of the largest coordinates;
+/// pstable: cells of normal projections.
+enum class HashFamily { simhash, hadamard, dwta, wta, doph, pstable };
 
 /// How DWTA's 3-bit codes make a key: one after the other, or 2 bits apart as in the released
 /// SLIDE.
@@ -21,24 +25,29 @@ struct HashConfig {
     std::uint32_t k = 12;  // codes a table
     std::uint32_t l = 50;  // tables
     Packing packing = Packing::concat;
+    std::uint32_t bits = 12;  // of the keys of doph and pstable, whose codes are mixed into them
+    float width = 1;          // of pstable's cells, in the unit of the vectors
     std::uint64_t seed = 1;
 };
 
 inline constexpr std::uint32_t kMaxKeyBits = 24;
 inline constexpr std::uint32_t kMaxTables = 4096;
 
-/// Bits of a bucket key: K codes of 1 bit (SimHash) or 3 (DWTA); slide_compat's codes overlap, and
-/// their sum takes 2 K + 2 bits (3 for K = 1). Throws Error (usage) for k or l of 0, too many
-/// tables, keys too wide.
+/// Bits of a bucket key: K codes of 1 bit (SimHash, Hadamard) or 3 (DWTA, WTA); slide_compat's
+/// codes overlap, and their sum takes 2 K + 2 bits (3 for K = 1); config.bits for DOPH and
+/// p-stable. Throws Error (usage) for k or l of 0, too many tables or codes, keys too wide, and a
+/// width of cells that is not positive.
 [[nodiscard]] SLIDEKIT_API std::uint32_t key_bits(const HashConfig& config);
 
 /// The drawn functions. Immutable; hashing is const and safe from many threads.
 class SLIDEKIT_API Family {
 public:
-    /// Functions for vectors of `dim` coordinates (at most 32768). Depends on config.seed only.
+    /// Functions for vectors of `dim` coordinates (at most 32768; Hadamard: 4096). Depends on
+    /// config.seed only.
     /// SimHash: each projection has max(1, round(dim/3)) non-zeros at distinct random coordinates,
     /// ascending, signs fair. DWTA: ceil(K L 8 / dim) random permutations laid end to end and cut
-    /// into bins of 8.
+    /// into bins of 8. WTA: the first 8 coordinates of a permutation for each code. DOPH: sets of
+    /// the max(1, dim / 8) largest coordinates.
     Family(const HashConfig& config, std::uint32_t dim);
     Family(Family&&) noexcept;
     Family& operator=(Family&&) noexcept;
@@ -47,8 +56,11 @@ public:
     [[nodiscard]] const HashConfig& config() const noexcept;
     [[nodiscard]] std::uint32_t dim() const noexcept;
 
+    /// Floats of scratch that hash_rows needs.
+    [[nodiscard]] std::size_t scratch_floats() const noexcept;
+
     /// Keys of all rows, less `centre` where it is not null; see kernels::hash_simhash_rows.
-    /// scratch: kernels::hash_scratch_floats(dim) floats.
+    /// scratch: scratch_floats() floats.
     void hash_rows(kernels::RowMatrix<const float> rows,
                    const float* centre,
                    std::uint32_t* keys,
