@@ -21,6 +21,7 @@ struct Case {
     std::string name;
     OutputConfig output;
     Optimizer optimizer = Optimizer::adam;
+    HashFunctions functions = HashFunctions::keep;
 };
 
 struct Outcome {
@@ -28,7 +29,7 @@ struct Outcome {
     StepReport sums;
 };
 
-// Six steps of 100 samples with a rebuild in the middle.
+// Six steps of 100 samples, with a rebuild beside steps 1 to 4 that serves the last.
 Outcome train(const Case& tested, unsigned threads, std::uint64_t seed) {
     constexpr std::uint32_t kBatch = 100;
     constexpr std::uint64_t kSteps = 6;
@@ -46,7 +47,9 @@ Outcome train(const Case& tested, unsigned threads, std::uint64_t seed) {
     const std::vector<std::uint32_t> order = data::shuffled_order(kBatch * kSteps, seed, 0);
     StepReport sums;
     for (std::uint64_t step = 0; step < kSteps; ++step) {
-        if (step % 3 == 0) network.rebuild_tables();
+        if (step == 0) network.rebuild_tables();
+        if (step == 1) network.begin_rebuild({.steps = 4, .functions = tested.functions});
+        if (step == 5) network.finish_rebuild();
         data::Batch batch;
         batch.assign(points.view(), std::span(order).subspan(step * kBatch, kBatch));
         const UpdateRule rule =
@@ -97,7 +100,11 @@ INSTANTIATE_TEST_SUITE_P(Outputs,
                                            Case{"LshDotFp32", ranked_by(Rank::dot_fp32)},
                                            Case{"LshCount", ranked_by(Rank::count)},
                                            Case{"LshDwtaCapped", dwta()},
-                                           Case{"LshSgd", ranked_by(Rank::dot), Optimizer::sgd}),
+                                           Case{"LshSgd", ranked_by(Rank::dot), Optimizer::sgd},
+                                           Case{"LshRedrawn",
+                                                ranked_by(Rank::dot),
+                                                Optimizer::adam,
+                                                HashFunctions::redraw}),
                          [](const auto& tested) { return tested.param.name; });
 
 }  // namespace

@@ -22,16 +22,6 @@ namespace {
 // short against the drift of the activations and long against the noise of a small batch.
 constexpr float kMeanRate = 0.1F;
 
-lsh::TablesConfig tables_config(const LshOutput& config,
-                                std::uint32_t capacity,
-                                std::uint64_t seed) {
-    return {.tables = config.hash.l,
-            .key_bits = lsh::key_bits(config.hash),
-            .capacity = capacity,
-            .bucket_cap = config.bucket_cap,
-            .seed = seed};
-}
-
 }  // namespace
 
 Retrieval::Query::Query(std::uint32_t neurons, std::uint32_t dim, Rank rank)
@@ -49,12 +39,7 @@ Retrieval::Retrieval(system::Runtime& runtime,
     : executor_(runtime.executor()),
       parameters_(parameters),
       config_(config),
-      met_(std::move(met)),
-      family_(config.hash, parameters.dim()),
-      tables_(runtime, tables_config(config, static_cast<std::uint32_t>(met_.size()), seed)),
-      row_keys_(
-          runtime.allocate(met_.size() * config.hash.l * sizeof(std::uint32_t), "output.row_keys")),
-      row_mean_(parameters.dim()),
+      tables_(runtime, parameters, config, std::move(met), seed),
       mean_activation_(parameters.dim()) {
     if (config.rank == Rank::dot) rank_rows_.emplace(runtime, parameters.rows(), parameters.dim());
 }
@@ -65,57 +50,24 @@ Retrieval::Query Retrieval::make_query() const {
 
 // ---- tables ----
 
-// The mean is summed over fixed pieces, in order, so that its bits do not depend on the threads.
-void Retrieval::mean_of_rows() {
-    constexpr std::size_t kRowsPerPiece = 4096;
-    const std::size_t dim = parameters_.dim();
-    const std::size_t pieces = (met_.size() + kRowsPerPiece - 1) / kRowsPerPiece;
-    std::vector<float> sums(pieces * dim);
-    executor_.for_each_piece(
-        met_.size(), kRowsPerPiece, [&](std::size_t begin, std::size_t end, system::Worker) {
-            float* sum = sums.data() + begin / kRowsPerPiece * dim;
-            for (std::size_t i = begin; i < end; ++i)
-                kernels::axpy(1, parameters_.weights().row(met_[i]), sum, dim);
-        });
-    std::fill(row_mean_.begin(), row_mean_.end(), 0.0F);
-    for (std::size_t piece = 0; piece < pieces; ++piece) {
-        kernels::axpy(1, sums.data() + piece * dim, row_mean_.data(), dim);
-    }
-    kernels::scale(1.0F / static_cast<float>(met_.size()), row_mean_.data(), dim);
-}
-
 RebuildReport Retrieval::rebuild() {
+    constexpr std::size_t kRowsPerTask = 256;
     StageClock clock;
-    const bool centre = config_.centre == Centre::on;
-    if (centre) mean_of_rows();
-
-    // Rows are copied in small blocks first: those in the tables need not be neighbours.
-    constexpr std::size_t kBlock = 64;
-    const std::size_t dim = parameters_.dim();
-    const std::size_t stride = padded_stride(dim);
-    const std::span<std::uint32_t> keys = row_keys_.as<std::uint32_t>();
-    std::vector<std::vector<float>> scratch(executor_.threads());
-    executor_.for_each_piece(
-        met_.size(), kBlock, [&](std::size_t begin, std::size_t end, system::Worker worker) {
-            std::vector<float>& own = scratch[worker];
-            own.resize(kBlock * stride + kernels::hash_scratch_floats(dim));
-            const RowMatrix<float> block{own.data(), end - begin, dim, stride};
-            for (std::size_t i = begin; i < end; ++i) {
-                const float* row = parameters_.weights().row(met_[i]);
-                std::copy_n(row, dim, block.row(i - begin));
-                if (rank_rows_) rank_rows_->refresh(met_[i], row);
-            }
-            family_.hash_rows(block,
-                              centre ? row_mean_.data() : nullptr,
-                              keys.data() + begin,
-                              {.row_stride = 1, .table_stride = met_.size()},
-                              own.data() + kBlock * stride);
-        });
-    tables_.rebuild(executor_, met_, keys.data(), met_.size(), generation_++);
-    return {.seconds = clock.lap(), .rows = met_.size(), .occupancy = tables_.occupancy()};
+    if (rank_rows_) {
+        executor_.for_each_piece(
+            met().size(), kRowsPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
+                for (const std::uint32_t id : met().subspan(begin, end - begin))
+                    rank_rows_->refresh(id, parameters_.weights().row(id));
+            });
+    }
+    tables_.begin({.rows = RebuildRows::all});
+    RebuildReport report = tables_.finish();
+    report.seconds = clock.lap();
+    return report;
 }
 
 void Retrieval::refresh(std::uint32_t id) noexcept {
+    tables_.touch(id);
     if (rank_rows_) rank_rows_->refresh(id, parameters_.weights().row(id));
 }
 
@@ -141,7 +93,7 @@ void Retrieval::hash_queries(RowMatrix<const float> hidden,
                              kQueriesPerTask,
                              [&](std::size_t begin, std::size_t end, system::Worker worker) {
                                  scratch[worker].resize(kernels::hash_scratch_floats(hidden.dim));
-                                 family_.hash_rows(
+                                 tables_.family().hash_rows(
                                      {hidden.row(begin), end - begin, hidden.dim, hidden.stride},
                                      centre,
                                      keys.data() + begin * tables(),
@@ -152,7 +104,7 @@ void Retrieval::hash_queries(RowMatrix<const float> hidden,
 
 std::span<const std::uint32_t> Retrieval::candidates(std::span<const std::uint32_t> keys,
                                                      Query& query) const {
-    return query.candidates.collect(tables_, keys);
+    return query.candidates.collect(tables_.tables(), keys);
 }
 
 std::span<const std::uint32_t> Retrieval::best_of(std::span<const std::uint32_t> ids,
@@ -195,22 +147,22 @@ std::span<const std::uint32_t> Retrieval::best_of(std::span<const std::uint32_t>
 // ---- quality ----
 
 double Retrieval::top_recall(RowMatrix<const float> hidden, std::size_t count) const {
-    const std::size_t top = std::min(count, met_.size());
+    const std::size_t top = std::min(count, met().size());
     if (top == 0 || hidden.rows == 0) return -1;
     std::vector<std::uint32_t> keys;
     hash_queries(hidden, keys);
     std::vector<std::uint64_t> found(hidden.rows);
     executor_.for_each(hidden.rows, [&](std::size_t i, system::Worker) {
-        std::vector<float> scores(met_.size());
+        std::vector<float> scores(met().size());
         kernels::dot_rows(
-            hidden.row(i), parameters_.weights(), met_.data(), met_.size(), scores.data());
-        for (std::size_t j = 0; j < met_.size(); ++j) scores[j] += parameters_.bias()[met_[j]];
+            hidden.row(i), parameters_.weights(), met().data(), met().size(), scores.data());
+        for (std::size_t j = 0; j < met().size(); ++j) scores[j] += parameters_.bias()[met()[j]];
         std::vector<std::uint32_t> best(top);
         kernels::select_top_k(scores.data(), scores.size(), top, best.data());
         Query query = make_query();
         candidates(std::span(keys).subspan(i * tables(), tables()), query);
         for (const std::uint32_t position : best)
-            found[i] += query.candidates.contains(met_[position]) ? 1 : 0;
+            found[i] += query.candidates.contains(met()[position]) ? 1 : 0;
     });
     const std::uint64_t total = std::accumulate(found.begin(), found.end(), std::uint64_t{0});
     return static_cast<double>(total) / static_cast<double>(top * hidden.rows);
