@@ -63,7 +63,7 @@ public:
     }
 
     TrainResult run() {
-        if (lsh_) rebuild();
+        if (lsh_) announce_rebuild(network_.rebuild_tables());
         for (std::uint32_t epoch = 0; epoch < config_.epochs && !result_.out_of_time; ++epoch) {
             run_epoch(epoch);
             if (window_.steps > 0) report_steps();
@@ -95,7 +95,7 @@ private:
 
     void train_batch(std::span<const std::uint32_t> chosen) {
         const std::uint64_t step = result_.progress.step;
-        if (lsh_ && rebuilds_.due(step)) rebuild();
+        if (lsh_) keep_tables(step);
         const double start = now();
         batch_.assign(points_, chosen);
         window_.lr = static_cast<double>(config_.lr) *
@@ -120,27 +120,57 @@ private:
         result_.progress.train_seconds += seconds;
     }
 
-    void rebuild() {
+    // New tables replace the old at a step that the schedule fixes.
+    void keep_tables(std::uint64_t step) {
+        if (rebuilding_ && step >= finish_at_) finish_rebuild();
+        if (rebuilding_ || !rebuild_due(step)) return;
+        const std::uint32_t gap = config_.rebuild_drift > 0 ? kDriftGap : rebuilds_.gap();
+        nn::RebuildPlan plan;
+        if (config_.rebuild == Rebuild::background) plan.steps = background_steps(gap);
+        if (config_.redraw_every > 0 && ++rebuilds_done_ % config_.redraw_every == 0)
+            plan.functions = nn::HashFunctions::redraw;
+        network_.begin_rebuild(plan);
+        rebuilding_ = true;
+        finish_at_ = step + plan.steps;
+        if (plan.steps == 0) finish_rebuild();
+    }
+
+    bool rebuild_due(std::uint64_t step) {
+        if (config_.rebuild_drift == 0) return rebuilds_.due(step);
+        if (step % kDriftSteps != 0) return false;
+        const double start = now();
+        const bool due = network_.table_drift() > config_.rebuild_drift;
+        add_seconds(now() - start);
+        return due;
+    }
+
+    void finish_rebuild() {
         // Measured before the rebuild, when the tables are at their oldest, on a few points of the
         // last batch.
         constexpr std::size_t kPoints = 8;
-        RebuildEvent event;
-        if (result_.progress.step > 0) {
-            const data::PointsView last = batch_.view();
-            std::vector<std::uint32_t> first(std::min<std::size_t>(kPoints, last.points));
-            for (std::size_t i = 0; i < first.size(); ++i) first[i] = static_cast<std::uint32_t>(i);
-            data::Batch few;
-            few.assign(last, first);
-            event.top_recall = network_.top_recall(few.view());
-        }
-        event.rebuild = network_.rebuild_tables();
-        result_.progress.train_seconds += event.rebuild.seconds;
-        window_.seconds += event.rebuild.seconds;
+        const data::PointsView last = batch_.view();
+        std::vector<std::uint32_t> first(std::min<std::size_t>(kPoints, last.points));
+        for (std::size_t i = 0; i < first.size(); ++i) first[i] = static_cast<std::uint32_t>(i);
+        data::Batch few;
+        few.assign(last, first);
+        const double top_recall = network_.top_recall(few.view());
+        announce_rebuild(network_.finish_rebuild(), top_recall);
+        rebuilding_ = false;
+    }
+
+    void announce_rebuild(const nn::RebuildReport& report, double top_recall = -1) {
+        RebuildEvent event{.progress = {}, .rebuild = report, .top_recall = top_recall, .sums = {}};
+        add_seconds(event.rebuild.seconds);
         result_.rebuild_seconds += event.rebuild.seconds;
         event.progress = result_.progress;
         event.sums = since_rebuild_;
         since_rebuild_ = {};
         observer_.on_rebuild(event);
+    }
+
+    void add_seconds(double seconds) {
+        result_.progress.train_seconds += seconds;
+        window_.seconds += seconds;
     }
 
     void report_steps() {
@@ -163,6 +193,8 @@ private:
     }
 
     static constexpr double kReportSeconds = 1;
+    static constexpr std::uint64_t kDriftSteps = 10;  // between looks at the drift
+    static constexpr std::uint32_t kDriftGap = 50;    // that a rebuild by drift reckons with
 
     nn::Network& network_;
     const data::PointsView& points_;
@@ -171,6 +203,9 @@ private:
     TrainingObserver& observer_;
     RebuildSchedule rebuilds_;
     bool lsh_;
+    bool rebuilding_ = false;
+    std::uint64_t finish_at_ = 0;      // the step before which the new tables take over
+    std::uint32_t rebuilds_done_ = 0;  // those begun, the first one not counted
     data::Batch batch_;
     data::Batch some_test_;
     StepEvent window_;
