@@ -28,8 +28,27 @@ namespace {
 
 using nlohmann::ordered_json;
 
+// Tables alone can be too many, and then nothing else need be changed.
+void check_tables(const nn::NetworkConfig& config, std::size_t met) {
+    const auto* lsh = std::get_if<nn::LshOutput>(&config.output);
+    if (lsh == nullptr) return;
+    const std::size_t needed = lsh::Tables::bytes({.tables = lsh->hash.l,
+                                                   .key_bits = lsh::key_bits(lsh->hash),
+                                                   .capacity = static_cast<std::uint32_t>(met)});
+    const std::size_t available = system::available_memory_bytes();
+    if (needed <= available) return;
+    throw Error(ErrorCode::usage,
+                "--hash-l",
+                fmt::format("{} tables of --hash-k {} take {}, {} are free; lower one of the two",
+                            lsh->hash.l,
+                            lsh->hash.k,
+                            bytes_text(static_cast<double>(needed)),
+                            bytes_text(static_cast<double>(available))));
+}
+
 // What a run will take, said before it starts; refused where it cannot fit.
-std::size_t check_memory(const nn::NetworkConfig& config, std::uint32_t batch) {
+std::size_t check_memory(const nn::NetworkConfig& config, std::uint32_t batch, std::size_t met) {
+    check_tables(config, met);
     const std::size_t needed = nn::Network::bytes(config, batch);
     const std::size_t available = system::available_memory_bytes();
     if (needed > available) {
@@ -44,11 +63,12 @@ std::size_t check_memory(const nn::NetworkConfig& config, std::uint32_t batch) {
 }
 
 void say_setup(const TrainOptions& options,
+               const train::TrainConfig& training,
                const nn::NetworkConfig& config,
                system::Runtime& runtime,
                std::size_t bytes) {
     if (const auto* lsh = std::get_if<nn::LshOutput>(&config.output)) {
-        fmt::print(stderr, "sampling: {}\n", sampling_text(*lsh, options));
+        fmt::print(stderr, "sampling: {}\n", sampling_text(*lsh, training, options));
     }
     fmt::print(stderr,
                "network: {} -> {} -> {}, {} estimated; {} threads, {}\n",
@@ -114,13 +134,14 @@ void train(const TrainOptions& options, const std::string& command_line) {
 
     std::vector<std::uint32_t> met = train::met_labels(points);
     const nn::NetworkConfig config = network_config(options, points, met.size());
-    const std::size_t bytes = check_memory(config, options.training.batch);
+    const train::TrainConfig training = train_config(options, met.size());
+    const std::size_t bytes = check_memory(config, training.batch, met.size());
     system::Runtime runtime = start_runtime(options.machine);
-    say_setup(options, config, runtime, bytes);
+    say_setup(options, training, config, runtime, bytes);
     std::vector<std::uint32_t> counts = train::label_counts(points, met);
     nn::Network network(runtime, config, std::move(met), std::move(counts));
     say_pages(runtime);
-    train::check_training(network, points, test_set.view(), options.training);
+    train::check_training(network, points, test_set.view(), training);
 
     RunLog log(options.log);
     log.write("run",
@@ -128,7 +149,7 @@ void train(const TrainOptions& options, const std::string& command_line) {
                {"commit", SLIDEKIT_COMMIT},
                {"compiler", SLIDEKIT_COMPILER},
                {"command", command_line},
-               {"options", options_json(options, config)},
+               {"options", options_json(options, training, config)},
                {"isa", kernels::isa_name(kernels::active_isa())},
                {"threads", runtime.executor().threads()},
                {"domains", runtime.topology().domains.size()},
@@ -138,10 +159,10 @@ void train(const TrainOptions& options, const std::string& command_line) {
                {"labels", points.labels},
                {"bytes_estimated", bytes},
                {"regions", regions_json(runtime)}});
-    ProgressLine line(points.labels, options.training.max_seconds);
+    ProgressLine line(points.labels, training.max_seconds);
     Reporter reporter(log, line);
     const train::TrainResult result =
-        train::train(network, points, test_set.view(), options.training, reporter);
+        train::train(network, points, test_set.view(), training, reporter);
     if (!options.model.empty()) train::save_model(network, options.model);
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
     reporter.write_done(result, wall.count(), options.model);

@@ -43,6 +43,10 @@ const Names<nn::Correction> kCorrections = {{"none", nn::Correction::none},
 const Names<nn::NegativesFrom> kNegatives = {{"all", nn::NegativesFrom::all},
                                              {"met", nn::NegativesFrom::met},
                                              {"popular", nn::NegativesFrom::popular}};
+const Names<lsh::BucketPolicy> kPolicies = {{"reservoir", lsh::BucketPolicy::reservoir},
+                                            {"fifo", lsh::BucketPolicy::fifo}};
+const Names<train::Rebuild> kRebuilds = {{"background", train::Rebuild::background},
+                                         {"blocking", train::Rebuild::blocking}};
 const Names<nn::Optimizer> kOptimizers = {{"adam", nn::Optimizer::adam},
                                           {"adam-dense", nn::Optimizer::adam_dense},
                                           {"adagrad-row", nn::Optimizer::adagrad_row},
@@ -56,21 +60,11 @@ const Names<train::LearningRateShape> kShapes = {{"constant", train::LearningRat
                                                  {"step", train::LearningRateShape::step}};
 
 // Flags that mean something with one output only.
-constexpr std::array kLshFlags = {"--mix",
-                                  "--uniform-group",
-                                  "--sampling",
-                                  "--threshold",
-                                  "--query",
-                                  "--active-scope",
-                                  "--hash",
-                                  "--hash-k",
-                                  "--hash-l",
-                                  "--packing",
-                                  "--bucket-cap",
-                                  "--centre",
-                                  "--rank",
-                                  "--rebuild-first",
-                                  "--rebuild-growth"};
+constexpr std::array kLshFlags = {
+    "--mix",           "--uniform-group", "--sampling",     "--threshold",     "--query",
+    "--active-scope",  "--hash",          "--hash-k",       "--hash-l",        "--packing",
+    "--bucket-cap",    "--centre",        "--rank",         "--rebuild-first", "--rebuild-growth",
+    "--rebuild-drift", "--rebuild",       "--redraw-every", "--bucket-policy", "--hash-width"};
 constexpr std::array kUniformFlags = {"--negatives", "--negatives-from"};
 
 template <class T>
@@ -114,18 +108,44 @@ std::uint32_t auto_hash_k(lsh::HashFamily family, std::uint32_t key_bits) {
     return key_bits;
 }
 
+// Four times an average bucket, as a power of two: 128 for K that was chosen by auto_hash_k.
+std::uint32_t auto_bucket_cap(std::size_t neurons, std::uint32_t key_bits) {
+    const double average = static_cast<double>(neurons) / std::exp2(key_bits);
+    return 1U << static_cast<unsigned>(std::clamp(std::round(std::log2(4 * average)), 4.0, 20.0));
+}
+
+// Steps before the first rebuild: 50 as in the paper, more where the layer is so wide against the
+// batch that its share of a rebuild would make a step more than some 15 % dearer.
+std::uint64_t auto_rebuild_first(std::size_t neurons, std::uint32_t batch) {
+    constexpr std::uint64_t kRowsPerSample = 14;
+    return std::max<std::uint64_t>(50, neurons / (kRowsPerSample * batch));
+}
+
+// The number that an option holds, or `chosen` where it says auto.
+template <class T>
+T resolve(const char* flag, const std::string& text, T least, T chosen) {
+    T value = 0;
+    if (text == "auto") return chosen;
+    const bool digits = text.find_first_not_of("0123456789") == std::string::npos;
+    if (!digits || !CLI::detail::lexical_cast(text, value) || value < least) {
+        throw Error(
+            ErrorCode::usage,
+            flag,
+            fmt::format("\"{}\" is neither auto nor a whole number from {} on", text, least));
+    }
+    return value;
+}
+
+std::string with_choice(std::uint64_t value, const std::string& text) {
+    return fmt::format("{}{}", value, text == "auto" ? " (auto)" : "");
+}
+
 lsh::HashConfig resolve_hash(const TrainOptions& options, std::size_t neurons) {
     lsh::HashConfig hash = options.hash;
     hash.seed = options.training.seed;
     hash.bits = auto_key_bits(neurons);
-    if (options.hash_k == "auto") {
-        hash.k = auto_hash_k(hash.family, hash.bits);
-    } else if (!CLI::detail::lexical_cast(options.hash_k, hash.k) || hash.k == 0) {
-        throw Error(
-            ErrorCode::usage,
-            "--hash-k",
-            fmt::format("\"{}\" is neither auto nor a whole number from 1 on", options.hash_k));
-    }
+    hash.k = resolve("--hash-k", options.hash_k, 1U, auto_hash_k(hash.family, hash.bits));
+    hash.l = resolve("--hash-l", options.hash_l, 1U, lsh::HashConfig{}.l);
     (void)lsh::key_bits(hash);  // refuses keys that are too wide
     return hash;
 }
@@ -192,29 +212,54 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
     add_choice(command, "--hash", o.hash.family, kFamilies, "Hash family");
     command.add_option("--hash-k", o.hash_k, "Codes a table (auto: by the layer's width)")
         ->capture_default_str();
-    command.add_option("--hash-l", o.hash.l, "Tables")
-        ->capture_default_str()
-        ->check(CLI::Range(1, 4096));
+    command.add_option("--hash-l", o.hash_l, "Tables (auto: 50)")->capture_default_str();
     command.add_option("--hash-width", o.hash.width, "Width of the cells of --hash pstable")
         ->capture_default_str()
         ->check(CLI::PositiveNumber);
     add_choice(command, "--packing", o.hash.packing, kPackings, "How DWTA codes make a key");
-    command.add_option("--bucket-cap", o.bucket_cap, "Most neurons a bucket keeps (0: all)")
+    command
+        .add_option("--bucket-cap",
+                    o.bucket_cap,
+                    "Most neurons a bucket keeps (0: all; auto: four times the average)")
         ->capture_default_str();
+    add_choice(command,
+               "--bucket-policy",
+               o.bucket_policy,
+               kPolicies,
+               "What a full bucket keeps: a uniform sample, or the last");
     add_choice(
         command, "--centre", o.centre, kCentres, "Take means off rows and queries before hashing");
     add_choice(command, "--rank", o.rank, kRanks, "How candidates are ranked");
+    add_choice(command,
+               "--rebuild",
+               o.training.rebuild,
+               kRebuilds,
+               "Rebuild the tables while training goes on, or while it waits");
+    CLI::Option* const first =
+        command
+            .add_option("--rebuild-first",
+                        o.rebuild_first,
+                        "Steps before the first rebuild of the tables (auto: by width and batch)")
+            ->capture_default_str();
+    CLI::Option* const growth = command
+                                    .add_option("--rebuild-growth",
+                                                o.training.rebuild_growth,
+                                                "Growth of the gaps between rebuilds (0: none)")
+                                    ->capture_default_str()
+                                    ->check(CLI::Range(0.0, 10.0));
     command
-        .add_option("--rebuild-first",
-                    o.training.rebuild_first,
-                    "Steps before the first rebuild of the tables")
+        .add_option("--rebuild-drift",
+                    o.training.rebuild_drift,
+                    "Rebuild when this share of bucket keys has changed (0: by schedule)")
         ->capture_default_str()
-        ->check(positive);
+        ->check(CLI::Range(0.0, 1.0))
+        ->excludes(first)
+        ->excludes(growth);
     command
-        .add_option(
-            "--rebuild-growth", o.training.rebuild_growth, "Growth of the gaps between rebuilds")
-        ->capture_default_str()
-        ->check(CLI::Range(0.0, 10.0));
+        .add_option("--redraw-every",
+                    o.training.redraw_every,
+                    "Rebuilds between new hash functions (0: never)")
+        ->capture_default_str();
 
     command.add_option("--batch", o.training.batch, "Samples a step")
         ->capture_default_str()
@@ -337,6 +382,13 @@ void check_options(const TrainOptions& options, std::uint32_t labels) {
                         labels));
 }
 
+train::TrainConfig train_config(const TrainOptions& options, std::size_t met) {
+    train::TrainConfig training = options.training;
+    training.rebuild_first = resolve<std::uint64_t>(
+        "--rebuild-first", options.rebuild_first, 1, auto_rebuild_first(met, training.batch));
+    return training;
+}
+
 nn::NetworkConfig network_config(const TrainOptions& options,
                                  const data::PointsView& points,
                                  std::size_t met) {
@@ -363,22 +415,27 @@ nn::NetworkConfig network_config(const TrainOptions& options,
                                           .correction = options.correction};
     }
     if (options.output == Output::lsh) {
-        config.output = nn::LshOutput{.hash = resolve_hash(options, met),
-                                      .mix = resolve_mix(options),
-                                      .centre = options.centre,
-                                      .rank = options.rank,
-                                      .bucket_cap = options.bucket_cap,
-                                      .sampling = options.sampling,
-                                      .threshold = options.threshold,
-                                      .query = options.query,
-                                      .scope = options.scope,
-                                      .correction = options.correction};
+        const lsh::HashConfig hash = resolve_hash(options, met);
+        config.output = nn::LshOutput{
+            .hash = hash,
+            .mix = resolve_mix(options),
+            .centre = options.centre,
+            .rank = options.rank,
+            .bucket_cap = resolve(
+                "--bucket-cap", options.bucket_cap, 0U, auto_bucket_cap(met, lsh::key_bits(hash))),
+            .bucket_policy = options.bucket_policy,
+            .sampling = options.sampling,
+            .threshold = options.threshold,
+            .query = options.query,
+            .scope = options.scope,
+            .correction = options.correction};
     }
     return config;
 }
 
-nlohmann::ordered_json options_json(const TrainOptions& options, const nn::NetworkConfig& config) {
-    const train::TrainConfig& training = options.training;
+nlohmann::ordered_json options_json(const TrainOptions& options,
+                                    const train::TrainConfig& training,
+                                    const nn::NetworkConfig& config) {
     nlohmann::ordered_json json = {
         {"train", options.train},
         {"test", options.test},
@@ -412,6 +469,7 @@ nlohmann::ordered_json options_json(const TrainOptions& options, const nn::Netwo
                      {"packing", name_of(kPackings, lsh->hash.packing)},
                      {"hash-width", lsh->hash.width},
                      {"bucket-cap", lsh->bucket_cap},
+                     {"bucket-policy", name_of(kPolicies, lsh->bucket_policy)},
                      {"mix", mix_text(lsh->mix)},
                      {"uniform-group", lsh->mix.uniform_group},
                      {"centre", name_of(kCentres, lsh->centre)},
@@ -420,21 +478,37 @@ nlohmann::ordered_json options_json(const TrainOptions& options, const nn::Netwo
                      {"query", name_of(kQueries, lsh->query)},
                      {"active-scope", name_of(kScopes, lsh->scope)},
                      {"correction", name_of(kCorrections, lsh->correction)},
-                     {"rebuild-first", training.rebuild_first},
-                     {"rebuild-growth", training.rebuild_growth}});
+                     {"rebuild", name_of(kRebuilds, training.rebuild)},
+                     {"redraw-every", training.redraw_every}});
+        if (training.rebuild_drift > 0) {
+            json["rebuild-drift"] = training.rebuild_drift;
+        } else {
+            json["rebuild-first"] = training.rebuild_first;
+            json["rebuild-growth"] = training.rebuild_growth;
+        }
     }
     return json;
 }
 
 const std::string& output_name(Output output) { return name_of(kOutputs, output); }
 
-std::string sampling_text(const nn::LshOutput& lsh, const TrainOptions& options) {
+std::string sampling_text(const nn::LshOutput& lsh,
+                          const train::TrainConfig& training,
+                          const TrainOptions& options) {
+    const std::string schedule =
+        training.rebuild_drift > 0
+            ? fmt::format("rebuilt when {:.0f} % of the keys have changed",
+                          100 * training.rebuild_drift)
+            : fmt::format("first rebuilt after {} steps",
+                          with_choice(training.rebuild_first, options.rebuild_first));
     return fmt::format(
-        "{} tables of {}, K = {}{}; of a sample's candidates the best {} by {} are kept",
-        lsh.hash.l,
+        "{} tables of {}, K = {}, buckets of at most {}, {}; of a sample's candidates the best {} "
+        "by {} are kept",
+        with_choice(lsh.hash.l, options.hash_l),
         name_of(kFamilies, lsh.hash.family),
-        lsh.hash.k,
-        options.hash_k == "auto" ? " (chosen for the layer's width)" : "",
+        with_choice(lsh.hash.k, options.hash_k),
+        with_choice(lsh.bucket_cap, options.bucket_cap),
+        schedule,
         lsh.mix.lsh,
         name_of(kRanks, lsh.rank));
 }

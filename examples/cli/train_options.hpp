@@ -27,11 +27,14 @@ struct TrainOptions {
     std::uint32_t hidden = 128;
     lsh::HashConfig hash;
     std::string hash_k = "auto";
+    std::string hash_l = "auto";
     std::string mix = mix_text(nn::Mix{});
     std::uint32_t uniform_group = nn::Mix{}.uniform_group;
     nn::Centre centre = nn::Centre::on;
     nn::Rank rank = nn::Rank::dot;
-    std::uint32_t bucket_cap = 128;
+    std::string bucket_cap = "auto";
+    lsh::BucketPolicy bucket_policy = lsh::BucketPolicy::reservoir;
+    std::string rebuild_first = "auto";
     nn::Sampling sampling = nn::Sampling::top_k;
     std::uint32_t threshold = nn::LshOutput{}.threshold;
     nn::QueryBy query = nn::QueryBy::activation;
@@ -50,6 +53,9 @@ void add_train_options(CLI::App& command, TrainOptions& options);
 /// Refuses options that contradict each other, naming both. Throws Error (usage).
 void check_options(const TrainOptions& options, std::uint32_t labels);
 
+/// The training for tables of `met` neurons. Throws Error (usage).
+[[nodiscard]] train::TrainConfig train_config(const TrainOptions& options, std::size_t met);
+
 /// The network for this data; `met`: labels that occur in it. Throws Error (usage).
 [[nodiscard]] nn::NetworkConfig network_config(const TrainOptions& options,
                                                const data::PointsView& points,
@@ -57,11 +63,14 @@ void check_options(const TrainOptions& options, std::uint32_t labels);
 
 /// All options as resolved, for the run log.
 [[nodiscard]] nlohmann::ordered_json options_json(const TrainOptions& options,
+                                                  const train::TrainConfig& training,
                                                   const nn::NetworkConfig& config);
 
 [[nodiscard]] const std::string& output_name(Output output);
 
-/// How a sample's neurons are found, in a line for people.
-[[nodiscard]] std::string sampling_text(const nn::LshOutput& lsh, const TrainOptions& options);
+/// How a sample's neurons are found and when the tables are rebuilt, in a line for people.
+[[nodiscard]] std::string sampling_text(const nn::LshOutput& lsh,
+                                        const train::TrainConfig& training,
+                                        const TrainOptions& options);
 
 }  // namespace slidekit::cli

@@ -51,9 +51,12 @@ void Reporter::on_rebuild(const train::RebuildEvent& event) {
     const lsh::Occupancy& occupancy = event.rebuild.occupancy;
     ordered_json fields = {{"step", event.progress.step},
                            {"seconds", event.rebuild.seconds},
+                           {"steps", event.rebuild.steps},
+                           {"background_seconds", event.rebuild.background_seconds},
                            {"rows_rehashed", event.rebuild.rows},
                            {"buckets", occupancy.buckets},
                            {"buckets_used", occupancy.nonempty},
+                           {"buckets_used_share", per(occupancy.nonempty, occupancy.buckets)},
                            {"largest_bucket", occupancy.largest},
                            {"ids_dropped", occupancy.dropped}};
     if (event.sums.samples > 0) {

@@ -186,6 +186,27 @@ class GoodRuns(Case):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("1 points have no label, 1 no feature", done.stderr)
 
+    def test_auto_says_what_it_chose(self):
+        done = self.train_run()
+        self.assertRegex(done.stderr, r"50 \(auto\) tables of simhash, K = 1 \(auto\), buckets of at most 128 \(auto\)")
+        self.assertIn("first rebuilt after 50 (auto) steps", done.stderr)
+        done = self.train_run("--hash-l", 20, "--hash-k", 3, "--bucket-cap", 0, "--rebuild-drift", 0.25)
+        self.assertIn("20 tables of simhash, K = 3, buckets of at most 0, rebuilt when 25 % of", done.stderr)
+
+    def test_rebuilds_of_every_kind_are_logged_with_their_work(self):
+        for flags in (("--rebuild", "blocking"), ("--rebuild-growth", 0), ("--redraw-every", 2), ("--bucket-policy", "fifo")):
+            log = self.dir / "log"
+            done = self.train_run("--log", log, "--rebuild-first", 10, *flags)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            events = [json.loads(line) for line in log.read_text().splitlines()]
+            rebuilds = [event for event in events if event["event"] == "rebuild"]
+            self.assertGreater(len(rebuilds), 1)
+            blocking = "blocking" in flags
+            self.assertEqual(rebuilds[-1]["steps"] == 0, blocking)
+            self.assertEqual(rebuilds[-1]["background_seconds"] == 0, blocking)
+            self.assertLessEqual(rebuilds[-1]["buckets_used_share"], 1)
+            self.assertEqual(events[0]["options"]["rebuild-first"], 10)
+
     def test_stops_after_max_seconds_and_says_so(self):
         done = self.train_run("--epochs", 100000, "--max-seconds", 0.2)
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -293,6 +314,16 @@ class BadUsage(Case):
             (("--hash-l", 0), "--hash-l"),
             (("--hash", "pstable", "--hash-width", 0), "--hash-width"),
             (("--hash", "doph", "--hash-k", 65), "65 codes of DOPH"),
+            (("--hash-l", "many"), "--hash-l.*many"),
+            (("--hash-l", 5000), "5000"),
+            (("--hash-l", 4096, "--hash-k", 24), "--hash-l.*--hash-k 24 take"),  # 512 GB
+            (("--bucket-cap", "-1"), "--bucket-cap.*-1"),
+            (("--bucket-policy", "lifo"), "--bucket-policy.*lifo"),
+            (("--rebuild", "never"), "--rebuild.*never"),
+            (("--rebuild-first", 0), "--rebuild-first.*0"),
+            (("--rebuild-drift", 1.5), "--rebuild-drift"),
+            (("--rebuild-drift", 0.3, "--rebuild-first", 9), "--rebuild-first excludes --rebuild-drift"),
+            (("--rebuild-growth", 0, "--rebuild-drift", 0.3), "--rebuild-growth excludes --rebuild-drift"),
             (("--hidden", 0), "--hidden"),
             (("--hidden", -5), "--hidden"),
             (("--batch", 0), "--batch"),

@@ -52,6 +52,29 @@ TEST(BucketCap, KeepsExactlyCapInTheirOrder) {
     }
 }
 
+TEST(BucketCap, FifoKeepsTheLast) {
+    system::Runtime runtime({.threads = 2});
+    for (const std::uint32_t cap : {1U, 7U, 16U, 40U, 1000U}) {
+        const KeyedIds keyed = draw_keys(2000, 6, 7, 5);
+        Tables tables(runtime,
+                      {.tables = 6,
+                       .key_bits = 7,
+                       .capacity = 2000,
+                       .bucket_cap = cap,
+                       .policy = BucketPolicy::fifo});
+        keyed.rebuild(tables, runtime);
+        auto last = oracle_of(keyed);
+        std::uint64_t kept = 0;
+        for (auto& [where, ids] : last) {
+            if (ids.size() > cap) ids.erase(ids.begin(), ids.end() - cap);
+            kept += ids.size();
+        }
+        EXPECT_EQ(contents_of(tables), last);
+        EXPECT_EQ(tables.occupancy().ids, kept);
+        EXPECT_EQ(tables.occupancy().dropped, 6U * 2000U - kept);
+    }
+}
+
 TEST(BucketCap, LargestIsOfBeforeTheCap) {
     system::Runtime runtime({.threads = 1});
     Tables tables(runtime, {.tables = 1, .key_bits = 1, .capacity = 50, .bucket_cap = 8});

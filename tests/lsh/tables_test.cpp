@@ -61,6 +61,22 @@ TEST(Tables, RebuildReplacesWhatWasThere) {
     EXPECT_TRUE(contents_of(tables).empty());
 }
 
+TEST(Tables, ServeTheOldContentsUntilTheSwap) {
+    system::Runtime runtime({.threads = 2});
+    Tables tables(runtime, {.tables = 5, .key_bits = 5, .capacity = 600, .bucket_cap = 0});
+    const KeyedIds old = draw_keys(600, 5, 5, 1);
+    old.rebuild(tables, runtime);
+    const KeyedIds next = draw_keys(400, 5, 5, 2);
+    for (const std::uint32_t table : {3U, 0U, 4U, 1U, 2U}) {
+        tables.fill(table, next.ids, next.keys.data() + table * next.stride, 1);
+        ASSERT_EQ(contents_of(tables), oracle_of(old));
+    }
+    EXPECT_EQ(tables.occupancy().ids, 3000U);
+    tables.swap();
+    EXPECT_EQ(contents_of(tables), oracle_of(next));
+    EXPECT_EQ(tables.occupancy().ids, 2000U);
+}
+
 TEST(Tables, CountWhatTheyHold) {
     system::Runtime runtime({.threads = 2});
     const KeyedIds keyed = draw_keys(300, 4, 8, 5);
@@ -99,7 +115,7 @@ TEST(Tables, TakeTheBytesThatTheySay) {
     std::size_t bytes = 0;
     for (const system::RegionReport& report : runtime.reports()) bytes += report.bytes;
     EXPECT_EQ(Tables::bytes(config), bytes);
-    EXPECT_EQ(bytes, 4U * 5U * (512U + 1U + 1000U));
+    EXPECT_EQ(bytes, 2U * 4U * 5U * (512U + 1U + 1000U));  // two buffers
 }
 
 }  // namespace

@@ -22,6 +22,7 @@ struct Case {
     OutputConfig output;
     Optimizer optimizer = Optimizer::adam;
     Precision precision = Precision::fp32;
+    HashFunctions functions = HashFunctions::keep;
 };
 
 struct Outcome {
@@ -29,7 +30,7 @@ struct Outcome {
     StepReport sums;
 };
 
-// Six steps of 100 samples with a rebuild in the middle.
+// Six steps of 100 samples, with a rebuild beside steps 1 to 4 that serves the last.
 Outcome train(const Case& tested, unsigned threads, std::uint64_t seed) {
     constexpr std::uint32_t kBatch = 100;
     constexpr std::uint64_t kSteps = 6;
@@ -48,7 +49,9 @@ Outcome train(const Case& tested, unsigned threads, std::uint64_t seed) {
     const std::vector<std::uint32_t> order = data::shuffled_order(kBatch * kSteps, seed, 0);
     StepReport sums;
     for (std::uint64_t step = 0; step < kSteps; ++step) {
-        if (step % 3 == 0) network.rebuild_tables();
+        if (step == 0) network.rebuild_tables();
+        if (step == 1) network.begin_rebuild({.steps = 4, .functions = tested.functions});
+        if (step == 5) network.finish_rebuild();
         data::Batch batch;
         batch.assign(points.view(), std::span(order).subspan(step * kBatch, kBatch));
         const UpdateRule rule =
@@ -109,7 +112,12 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"LshAdamDense", ranked_by(Rank::dot), Optimizer::adam_dense},
         Case{"UniformAdamDense", UniformOutput{.negatives = 400}, Optimizer::adam_dense},
         Case{"LshHalves", ranked_by(Rank::dot_fp32), Optimizer::adam, Precision::bf16},
-        Case{"FullHalves", FullOutput{}, Optimizer::adam, Precision::bf16}),
+        Case{"FullHalves", FullOutput{}, Optimizer::adam, Precision::bf16},
+        Case{"LshRedrawn",
+             ranked_by(Rank::dot),
+             Optimizer::adam,
+             Precision::fp32,
+             HashFunctions::redraw}),
     [](const auto& tested) { return tested.param.name; });
 
 }  // namespace

@@ -32,6 +32,26 @@ TEST(RebuildSchedule, SurvivesGapsPastEveryNumber) {
     EXPECT_EQ(due_steps(RebuildSchedule(2, 500), 1000), (std::vector<std::uint64_t>{2}));
 }
 
+TEST(RebuildSchedule, TellsTheGapToTheNext) {
+    RebuildSchedule schedule(50, 0.1);
+    std::vector<std::uint32_t> gaps;
+    for (std::uint64_t step = 0; step < 240; ++step) {
+        if (schedule.due(step)) gaps.push_back(schedule.gap());
+    }
+    EXPECT_EQ(gaps, (std::vector<std::uint32_t>{55, 61, 67, 75}));
+    RebuildSchedule endless(2, 500);
+    ASSERT_TRUE(endless.due(2));
+    EXPECT_EQ(endless.gap(), 1U << 31);
+}
+
+TEST(BackgroundSteps, AreTwoThirdsOfTheGapUpToABound) {
+    EXPECT_EQ(background_steps(1), 0U);
+    EXPECT_EQ(background_steps(7), 0U);
+    EXPECT_EQ(background_steps(8), 4U);
+    EXPECT_EQ(background_steps(55), 36U);
+    EXPECT_EQ(background_steps(1U << 31), 128U);
+}
+
 TEST(LearningRateFactor, ConstantIsOneThroughout) {
     for (const std::uint64_t step : {0U, 5U, 10U, 11U})
         EXPECT_EQ(learning_rate_factor({LearningRateShape::constant}, step, 10), 1);

@@ -120,8 +120,11 @@ TEST(Trainer, FallingLearningRatesLearnToo) {
 
 TEST(Trainer, TellsItsObserverInOrder) {
     Training training(small_lsh());
-    const TrainResult result =
-        training.run({.batch = 100, .epochs = 3, .rebuild_first = 12, .rebuild_growth = 0});
+    const TrainResult result = training.run({.batch = 100,
+                                             .epochs = 3,
+                                             .rebuild_first = 12,
+                                             .rebuild_growth = 0,
+                                             .rebuild = Rebuild::blocking});
     const Recorder& seen = training.recorder;
     ASSERT_EQ(seen.rebuilds.size(), 3U);  // before the first step, then at 12 and 24 of 30
     EXPECT_EQ(seen.log.front().kind, 'r');
@@ -139,6 +142,60 @@ TEST(Trainer, TellsItsObserverInOrder) {
         EXPECT_GE(seen.log[i].progress.train_seconds, seen.log[i - 1].progress.train_seconds);
     }
     EXPECT_EQ(seen.evaluations.back().precision.at_1, result.precision.at_1);
+}
+
+TEST(Trainer, RebuildsInTheBackgroundFinishOnSchedule) {
+    Training training(small_lsh());
+    (void)training.run({.batch = 100, .epochs = 5, .rebuild_first = 12, .rebuild_growth = 0});
+    const auto& rebuilds = training.recorder.rebuilds;
+    ASSERT_EQ(rebuilds.size(), 4U);  // begun at 12, 24, 36 and 48 of 50, eight steps each
+    EXPECT_EQ(rebuilds[0].rebuild.steps, 0U);
+    for (std::size_t i = 1; i < 4; ++i) {
+        EXPECT_EQ(rebuilds[i].progress.step, 12 * i + 8);
+        EXPECT_EQ(rebuilds[i].rebuild.steps, 8U);
+        EXPECT_GT(rebuilds[i].rebuild.background_seconds, 0);
+        EXPECT_GE(rebuilds[i].top_recall, 0);
+    }
+}
+
+std::size_t rebuilds_of(const TrainConfig& config) {
+    Training training(small_lsh());
+    (void)training.run(config);
+    return training.recorder.rebuilds.size();
+}
+
+TEST(Trainer, DriftDecidesWhenToRebuild) {
+    const auto by_drift = [](double share, float lr) {
+        return rebuilds_of({.batch = 20,
+                            .epochs = 3,
+                            .lr = lr,
+                            .lr_schedule = {.shape = LearningRateShape::constant},
+                            .rebuild = Rebuild::blocking,
+                            .rebuild_drift = share});
+    };
+    EXPECT_EQ(by_drift(1, 0.02F), 1U);  // a share is never above 1
+    EXPECT_EQ(by_drift(0.01, 0), 1U);   // rows that stand still keep their keys
+    EXPECT_LT(by_drift(0.4, 0.02F), by_drift(0.01, 0.02F));
+    EXPECT_GT(by_drift(0.4, 0.02F), 1U);
+}
+
+TEST(Trainer, RedrawnFunctionsLearnToo) {
+    for (const Rebuild rebuild : {Rebuild::background, Rebuild::blocking}) {
+        const auto trained = [&](std::uint32_t redraw_every) {
+            Training training(small_lsh());
+            const TrainResult result = training.run({.batch = 32,
+                                                     .epochs = 6,
+                                                     .lr = 0.02F,
+                                                     .rebuild_first = 10,
+                                                     .rebuild = rebuild,
+                                                     .redraw_every = redraw_every});
+            EXPECT_GT(result.precision.at_1, 0.9);
+            return testing::bits_of(training.network);
+        };
+        const auto redrawn = trained(2);
+        EXPECT_TRUE(redrawn == trained(2));
+        EXPECT_FALSE(redrawn == trained(0));
+    }
 }
 
 TEST(Trainer, StepEventsAddUpToTheResult) {

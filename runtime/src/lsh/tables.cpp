@@ -51,10 +51,11 @@ void scatter(const Table& table,
     for (std::size_t i = 0; i < ids.size(); ++i) table.ids[table.offsets[keys[i] + 1]++] = ids[i];
 }
 
-// Thins buckets of more than `cap` ids and closes the gaps; stream_of(key) feeds the choice.
-// Buckets between two thinned ones move in one piece. Returns how many ids went.
-template <class StreamOf>
-std::uint32_t thin(const Table& table, std::uint32_t cap, StreamOf stream_of) {
+// Thins buckets of more than `cap` ids and closes the gaps: keep(key, from, end, to) moves the ids
+// that stay, `cap` of them, to a place that is not behind them. Buckets between two thinned ones
+// move in one piece. Returns how many ids went.
+template <class Keep>
+std::uint32_t thin(const Table& table, std::uint32_t cap, Keep keep) {
     std::uint32_t kept = 0;   // ids before `moved`, thinned and in their place
     std::uint32_t moved = 0;  // where what is not yet in its place begins
     const auto close_gap = [&](std::uint32_t until) {
@@ -67,12 +68,8 @@ std::uint32_t thin(const Table& table, std::uint32_t cap, StreamOf stream_of) {
         const std::uint32_t end = table.offsets[key + 1];
         if (end - begin > cap) {
             close_gap(begin);
-            system::Stream stream = stream_of(key);
-            Selection selection(cap, end - begin);
-            for (std::uint32_t i = begin; i < end; ++i) {
-                table.ids[kept] = table.ids[i];
-                kept += selection.take(stream) ? 1U : 0U;
-            }
+            keep(key, table.ids + begin, table.ids + end, table.ids + kept);
+            kept += cap;
             moved = end;
         }
         table.offsets[key + 1] = end - (moved - kept);
@@ -94,14 +91,68 @@ std::size_t ids_bytes(const TablesConfig& config) {
 
 }  // namespace
 
+Tables::Buffer Tables::make_buffer(system::Runtime& runtime, const TablesConfig& config) {
+    return {.offsets = runtime.allocate(offsets_bytes(config), "lsh.offsets"),
+            .ids = runtime.allocate(ids_bytes(config), "lsh.ids"),
+            .filled = std::vector<Occupancy>(config.tables)};
+}
+
 Tables::Tables(system::Runtime& runtime, const TablesConfig& config)
-    : config_(config),
-      offsets_(runtime.allocate(offsets_bytes(config), "lsh.offsets")),
-      ids_(runtime.allocate(ids_bytes(config), "lsh.ids")),
-      filled_(config.tables) {}
+    : config_(config), front_(make_buffer(runtime, config)), back_(make_buffer(runtime, config)) {}
 
 std::size_t Tables::bytes(const TablesConfig& config) noexcept {
-    return offsets_bytes(config) + ids_bytes(config);
+    return 2 * (offsets_bytes(config) + ids_bytes(config));
+}
+
+void Tables::fill(std::uint32_t table_index,
+                  std::span<const std::uint32_t> ids,
+                  const std::uint32_t* keys,
+                  std::uint64_t generation) noexcept {
+    assert(ids.size() <= config_.capacity && table_index < config_.tables);
+    const std::uint32_t buckets = buckets_of(config_);
+    const std::uint32_t cap = config_.bucket_cap;
+    const std::size_t t = table_index;
+    const Table table{back_.offsets.as<std::uint32_t>().data() + t * (std::size_t{buckets} + 1),
+                      back_.ids.as<std::uint32_t>().data() + t * config_.capacity,
+                      buckets};
+    const std::span<const std::uint32_t> own_keys(keys, ids.size());
+    count_keys(table, own_keys);
+    Occupancy filled = lay_out(table);
+    scatter(table, ids, own_keys);
+    if (cap > 0 && filled.largest > cap) {
+        const auto sample = [&](std::uint32_t key,
+                                const std::uint32_t* from,
+                                const std::uint32_t* end,
+                                std::uint32_t* to) {
+            system::Stream stream(
+                config_.seed, system::Purpose::reservoir, generation, t * buckets + key);
+            for (Selection selection(cap, static_cast<std::uint32_t>(end - from)); from < end;
+                 ++from) {
+                *to = *from;
+                to += selection.take(stream) ? 1 : 0;
+            }
+        };
+        const auto last =
+            [&](std::uint32_t, const std::uint32_t*, const std::uint32_t* end, std::uint32_t* to) {
+                std::copy(end - cap, end, to);
+            };
+        filled.dropped = config_.policy == BucketPolicy::fifo ? thin(table, cap, last)
+                                                              : thin(table, cap, sample);
+        filled.ids -= filled.dropped;
+    }
+    back_.filled[t] = filled;
+}
+
+void Tables::swap() noexcept {
+    std::swap(front_, back_);
+    occupancy_ = {};
+    for (const Occupancy& filled : front_.filled) {
+        occupancy_.buckets += filled.buckets;
+        occupancy_.nonempty += filled.nonempty;
+        occupancy_.ids += filled.ids;
+        occupancy_.dropped += filled.dropped;
+        occupancy_.largest = std::max(occupancy_.largest, filled.largest);
+    }
 }
 
 void Tables::rebuild(system::Executor& executor,
@@ -109,33 +160,11 @@ void Tables::rebuild(system::Executor& executor,
                      const std::uint32_t* keys,
                      std::size_t key_stride,
                      std::uint64_t generation) {
-    assert(ids.size() <= config_.capacity && key_stride >= ids.size());
-    const std::uint32_t buckets = buckets_of(config_);
+    assert(key_stride >= ids.size());
     executor.for_each(config_.tables, [&](std::size_t t, system::Worker) {
-        const Table table{offsets_.as<std::uint32_t>().data() + t * (std::size_t{buckets} + 1),
-                          ids_.as<std::uint32_t>().data() + t * config_.capacity,
-                          buckets};
-        const std::span<const std::uint32_t> own_keys(keys + t * key_stride, ids.size());
-        count_keys(table, own_keys);
-        Occupancy filled = lay_out(table);
-        scatter(table, ids, own_keys);
-        if (config_.bucket_cap > 0 && filled.largest > config_.bucket_cap) {
-            filled.dropped = thin(table, config_.bucket_cap, [&](std::uint32_t key) {
-                return system::Stream(
-                    config_.seed, system::Purpose::reservoir, generation, t * buckets + key);
-            });
-            filled.ids -= filled.dropped;
-        }
-        filled_[t] = filled;
+        fill(static_cast<std::uint32_t>(t), ids, keys + t * key_stride, generation);
     });
-    occupancy_ = {};
-    for (const Occupancy& filled : filled_) {
-        occupancy_.buckets += filled.buckets;
-        occupancy_.nonempty += filled.nonempty;
-        occupancy_.ids += filled.ids;
-        occupancy_.dropped += filled.dropped;
-        occupancy_.largest = std::max(occupancy_.largest, filled.largest);
-    }
+    swap();
 }
 
 }  // namespace slidekit::lsh

@@ -233,6 +233,18 @@ RebuildReport Network::rebuild_tables() {
     return state_->sampled ? state_->sampled->rebuild() : RebuildReport{};
 }
 
+void Network::begin_rebuild(const RebuildPlan& plan) {
+    if (state_->sampled) state_->sampled->row_tables().begin(plan);
+}
+
+RebuildReport Network::finish_rebuild() {
+    return state_->sampled ? state_->sampled->row_tables().finish() : RebuildReport{};
+}
+
+double Network::table_drift() const {
+    return state_->sampled ? state_->sampled->row_tables().drift() : 0;
+}
+
 double Network::top_recall(const data::PointsView& points) {
     State& state = *state_;
     if (!state.sampled || points.points == 0) return -1;
@@ -285,6 +297,7 @@ std::size_t Network::bytes(const NetworkConfig& config, std::uint32_t batch) {
         constexpr std::size_t kBytesPerPair = 40;  // ids, values, and the grouping's two copies
         total += lsh::Tables::bytes(tables);
         total += std::size_t{config.labels} * lsh->hash.l * sizeof(std::uint32_t);  // row keys
+        total += config.labels;                                                     // touched
         if (lsh->rank == Rank::dot)
             total += config.labels * (padded_stride(config.hidden) + sizeof(float));
         total +=

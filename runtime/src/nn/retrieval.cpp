@@ -22,24 +22,12 @@ namespace {
 // short against the drift of the activations and long against the noise of a small batch.
 constexpr float kMeanRate = 0.1F;
 
-lsh::TablesConfig tables_config(const LshOutput& config,
-                                std::uint32_t capacity,
-                                std::uint64_t seed) {
-    return {.tables = config.hash.l,
-            .key_bits = lsh::key_bits(config.hash),
-            .capacity = capacity,
-            .bucket_cap = config.bucket_cap,
-            .seed = seed};
-}
-
 }  // namespace
 
 Retrieval::Query::Query(std::uint32_t neurons,
                         std::uint32_t dim,
                         lsh::Candidates::Counting counting)
-    : candidates(neurons, counting),
-      walked(neurons),
-      quantized(dim) {}
+    : candidates(neurons, counting), walked(neurons), quantized(dim) {}
 
 Retrieval::Retrieval(system::Runtime& runtime,
                      const Parameters& parameters,
@@ -49,12 +37,7 @@ Retrieval::Retrieval(system::Runtime& runtime,
     : executor_(runtime.executor()),
       parameters_(parameters),
       config_(config),
-      met_(std::move(met)),
-      family_(config.hash, parameters.dim()),
-      tables_(runtime, tables_config(config, static_cast<std::uint32_t>(met_.size()), seed)),
-      row_keys_(
-          runtime.allocate(met_.size() * config.hash.l * sizeof(std::uint32_t), "output.row_keys")),
-      row_mean_(parameters.dim()),
+      tables_(runtime, parameters, config, std::move(met), seed),
       mean_activation_(parameters.dim()) {
     if (config.rank == Rank::dot) rank_rows_.emplace(runtime, parameters.rows(), parameters.dim());
 }
@@ -68,57 +51,25 @@ Retrieval::Query Retrieval::make_query() const {
 
 // ---- tables ----
 
-// The mean is summed over fixed pieces, in order, so that its bits do not depend on the threads.
-void Retrieval::mean_of_rows() {
-    constexpr std::size_t kRowsPerPiece = 4096;
-    const std::size_t dim = parameters_.dim();
-    const std::size_t pieces = (met_.size() + kRowsPerPiece - 1) / kRowsPerPiece;
-    std::vector<float> sums(pieces * dim);
-    executor_.for_each_piece(
-        met_.size(), kRowsPerPiece, [&](std::size_t begin, std::size_t end, system::Worker) {
-            float* sum = sums.data() + begin / kRowsPerPiece * dim;
-            std::vector<float> joined(dim);
-            for (std::size_t i = begin; i < end; ++i)
-                kernels::axpy(1, parameters_.row(met_[i], joined.data()), sum, dim);
-        });
-    std::fill(row_mean_.begin(), row_mean_.end(), 0.0F);
-    for (std::size_t piece = 0; piece < pieces; ++piece) {
-        kernels::axpy(1, sums.data() + piece * dim, row_mean_.data(), dim);
-    }
-    kernels::scale(1.0F / static_cast<float>(met_.size()), row_mean_.data(), dim);
-}
-
 RebuildReport Retrieval::rebuild() {
+    constexpr std::size_t kRowsPerTask = 256;
     StageClock clock;
-    const bool centre = config_.centre == Centre::on;
-    if (centre) mean_of_rows();
-
-    // Rows are copied in small blocks first: those in the tables need not be neighbours.
-    constexpr std::size_t kBlock = 64;
-    const std::size_t dim = parameters_.dim();
-    const std::size_t stride = padded_stride(dim);
-    const std::span<std::uint32_t> keys = row_keys_.as<std::uint32_t>();
-    std::vector<std::vector<float>> scratch(executor_.threads());
-    executor_.for_each_piece(
-        met_.size(), kBlock, [&](std::size_t begin, std::size_t end, system::Worker worker) {
-            std::vector<float>& own = scratch[worker];
-            own.resize(kBlock * stride + family_.scratch_floats());
-            const RowMatrix<float> block{own.data(), end - begin, dim, stride};
-            for (std::size_t i = begin; i < end; ++i) {
-                parameters_.copy_row(met_[i], block.row(i - begin));
-                if (rank_rows_) rank_rows_->refresh(met_[i], block.row(i - begin));
-            }
-            family_.hash_rows(block,
-                              centre ? row_mean_.data() : nullptr,
-                              keys.data() + begin,
-                              {.row_stride = 1, .table_stride = met_.size()},
-                              own.data() + kBlock * stride);
-        });
-    tables_.rebuild(executor_, met_, keys.data(), met_.size(), generation_++);
-    return {.seconds = clock.lap(), .rows = met_.size(), .occupancy = tables_.occupancy()};
+    if (rank_rows_) {
+        executor_.for_each_piece(
+            met().size(), kRowsPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
+                std::vector<float> joined(parameters_.dim());
+                for (const std::uint32_t id : met().subspan(begin, end - begin))
+                    rank_rows_->refresh(id, parameters_.row(id, joined.data()));
+            });
+    }
+    tables_.begin({.rows = RebuildRows::all});
+    RebuildReport report = tables_.finish();
+    report.seconds = clock.lap();
+    return report;
 }
 
 void Retrieval::refresh(std::uint32_t id, float* scratch) noexcept {
+    tables_.touch(id);
     if (rank_rows_) rank_rows_->refresh(id, parameters_.row(id, scratch));
 }
 
@@ -139,14 +90,15 @@ void Retrieval::hash_queries(RowMatrix<const float> queries,
                              std::vector<std::uint32_t>& keys) const {
     constexpr std::size_t kQueriesPerTask = 32;
     keys.resize(queries.rows * tables());
-    const std::vector<float>& mean = kind == QueryBy::activation ? mean_activation_ : row_mean_;
+    const std::span<const float> mean =
+        kind == QueryBy::activation ? activation_centre() : row_centre();
     const float* centre = config_.centre == Centre::on ? mean.data() : nullptr;
     std::vector<std::vector<float>> scratch(executor_.threads());
     executor_.for_each_piece(queries.rows,
                              kQueriesPerTask,
                              [&](std::size_t begin, std::size_t end, system::Worker worker) {
-                                 scratch[worker].resize(family_.scratch_floats());
-                                 family_.hash_rows(
+                                 scratch[worker].resize(tables_.family().scratch_floats());
+                                 tables_.family().hash_rows(
                                      {queries.row(begin), end - begin, queries.dim, queries.stride},
                                      centre,
                                      keys.data() + begin * tables(),
@@ -157,7 +109,7 @@ void Retrieval::hash_queries(RowMatrix<const float> queries,
 
 std::span<const std::uint32_t> Retrieval::candidates(std::span<const std::uint32_t> keys,
                                                      Query& query) const {
-    return query.candidates.collect(tables_, keys);
+    return query.candidates.collect(tables_.tables(), keys);
 }
 
 std::span<const std::uint32_t> Retrieval::best_of(std::span<const std::uint32_t> ids,
@@ -208,7 +160,7 @@ std::span<const std::uint32_t> Retrieval::walk(std::span<const std::uint32_t> ke
         const auto left = static_cast<std::uint32_t>(keys.size() - walked);
         std::swap(query.order[walked], query.order[walked + stream.below(left)]);
         const std::uint32_t table = query.order[walked];
-        for (const std::uint32_t id : tables_.bucket(table, keys[table])) {
+        for (const std::uint32_t id : tables_.tables().bucket(table, keys[table])) {
             if (query.best.size() == count) return query.best;
             if (query.walked.insert(id)) query.best.push_back(id);
         }
@@ -246,21 +198,21 @@ std::span<const std::uint32_t> Retrieval::sample(std::span<const std::uint32_t> 
 // ---- quality ----
 
 double Retrieval::top_recall(RowMatrix<const float> hidden, std::size_t count) const {
-    const std::size_t top = std::min(count, met_.size());
+    const std::size_t top = std::min(count, met().size());
     if (top == 0 || hidden.rows == 0) return -1;
     std::vector<std::uint32_t> keys;
     hash_queries(hidden, QueryBy::activation, keys);
     std::vector<std::uint64_t> found(hidden.rows);
     executor_.for_each(hidden.rows, [&](std::size_t i, system::Worker) {
-        std::vector<float> scores(met_.size());
-        parameters_.dot_rows(hidden.row(i), met_.data(), met_.size(), scores.data());
-        for (std::size_t j = 0; j < met_.size(); ++j) scores[j] += parameters_.bias()[met_[j]];
+        std::vector<float> scores(met().size());
+        parameters_.dot_rows(hidden.row(i), met().data(), met().size(), scores.data());
+        for (std::size_t j = 0; j < met().size(); ++j) scores[j] += parameters_.bias()[met()[j]];
         std::vector<std::uint32_t> best(top);
         kernels::select_top_k(scores.data(), scores.size(), top, best.data());
         Query query = make_query();
         candidates(std::span(keys).subspan(i * tables(), tables()), query);
         for (const std::uint32_t position : best)
-            found[i] += query.candidates.contains(met_[position]) ? 1 : 0;
+            found[i] += query.candidates.contains(met()[position]) ? 1 : 0;
     });
     const std::uint64_t total = std::accumulate(found.begin(), found.end(), std::uint64_t{0});
     return static_cast<double>(total) / static_cast<double>(top * hidden.rows);

@@ -12,13 +12,12 @@
 #include <vector>
 
 #include <slidekit/lsh/candidates.hpp>
-#include <slidekit/lsh/family.hpp>
-#include <slidekit/lsh/tables.hpp>
 #include <slidekit/nn/network.hpp>
 #include <slidekit/system/random.hpp>
 #include <slidekit/system/runtime.hpp>
 
 #include "nn/rank_rows.hpp"
+#include "nn/row_tables.hpp"
 
 namespace slidekit::nn {
 
@@ -45,8 +44,9 @@ public:
     };
     [[nodiscard]] Query make_query() const;
 
-    /// Hashes the rows anew and fills the tables with them.
+    /// Takes copies of all rows and hashes them, whoever has changed them.
     RebuildReport rebuild();
+    [[nodiscard]] RowTables& row_tables() noexcept { return tables_; }
     /// Tells of a row that has changed. scratch: dim floats.
     void refresh(std::uint32_t id, float* scratch) noexcept;
     /// Moves the queries' centre towards the mean of these activations.
@@ -82,13 +82,13 @@ public:
     }
 
     /// What the rows in the tables, and the activations, are centred on; zero without centring.
-    [[nodiscard]] std::span<const float> row_centre() const noexcept { return row_mean_; }
+    [[nodiscard]] std::span<const float> row_centre() const noexcept { return tables_.centre(); }
     [[nodiscard]] std::span<const float> activation_centre() const noexcept {
         return mean_activation_;
     }
 
     /// Neurons that the tables hold, ascending.
-    [[nodiscard]] std::span<const std::uint32_t> met() const noexcept { return met_; }
+    [[nodiscard]] std::span<const std::uint32_t> met() const noexcept { return tables_.met(); }
 
     /// Share of the exact top `count` of met() that is among a point's candidates, over all rows of
     /// `hidden`; negative where there is nothing to find.
@@ -96,7 +96,6 @@ public:
                                     std::size_t count) const;
 
 private:
-    void mean_of_rows();
     std::span<const std::uint32_t> walk(std::span<const std::uint32_t> keys,
                                         std::size_t count,
                                         system::Stream stream,
@@ -105,13 +104,8 @@ private:
     system::Executor& executor_;
     const Parameters& parameters_;
     LshOutput config_;
-    std::vector<std::uint32_t> met_;
-    lsh::Family family_;
-    lsh::Tables tables_;
-    system::Region row_keys_;  // tables x met
+    RowTables tables_;
     std::optional<RankRows> rank_rows_;
-    std::uint64_t generation_ = 0;
-    std::vector<float> row_mean_;
     std::vector<float> mean_activation_;
     bool mean_activation_known_ = false;
 };

@@ -308,10 +308,17 @@ void SampledSoftmax::step(const OutputStep& step, StepReport& report) {
     hash(step);
     report.seconds.hash += clock.lap();
 
-    executor_.for_each_piece(
-        samples, kSamplesPerTask, [&](std::size_t begin, std::size_t end, system::Worker worker) {
-            for (std::size_t s = begin; s < end; ++s) select(step, s, scratch_[worker]);
-        });
+    // A rebuild's slice runs beside, its larger pieces first.
+    RowTables& tables = retrieval_.row_tables();
+    const std::size_t extra = tables.slice_pieces();
+    const std::size_t tasks = (samples + kSamplesPerTask - 1) / kSamplesPerTask;
+    executor_.for_each(extra + tasks, [&](std::size_t task, system::Worker worker) {
+        if (task < extra) return tables.run_piece(task, worker);
+        const std::size_t begin = (task - extra) * kSamplesPerTask;
+        const std::size_t end = std::min(samples, begin + kSamplesPerTask);
+        for (std::size_t s = begin; s < end; ++s) select(step, s, scratch_[worker]);
+    });
+    tables.end_slice();
     report.seconds.select += clock.lap();
 
     grouping_.build(executor_, ids_, runs_, parameters_.rows());

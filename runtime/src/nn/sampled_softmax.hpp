@@ -41,6 +41,7 @@ public:
 
     /// Nothing without tables.
     RebuildReport rebuild() { return retrieving() ? retrieval_.rebuild() : RebuildReport{}; }
+    [[nodiscard]] RowTables& row_tables() noexcept { return retrieval_.row_tables(); }
 
     /// Share of the exact top `mix.lsh` of the rows in the tables that are among a point's
     /// candidates, over all rows of `hidden`.

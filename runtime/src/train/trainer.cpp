@@ -47,6 +47,11 @@ data::Batch spread(const data::PointsView& points, std::uint32_t count) {
     return part;
 }
 
+bool has_tables(const nn::OutputConfig& output) {
+    const auto* lsh = std::get_if<nn::LshOutput>(&output);
+    return lsh != nullptr && lsh->sampling != nn::Sampling::none;
+}
+
 class Loop {
 public:
     Loop(nn::Network& network,
@@ -61,14 +66,14 @@ public:
           observer_(observer),
           lr_(config.lr.value_or(default_lr(network.config().optimizer))),
           rebuilds_(config.rebuild_first, config.rebuild_growth),
-          lsh_(std::holds_alternative<nn::LshOutput>(network.config().output)) {
+          lsh_(has_tables(network.config().output)) {
         const std::uint64_t per_epoch = (points.points + config.batch - 1) / config.batch;
         result_.progress.total_steps = per_epoch * config.epochs;
         if (config.eval_points > 0) some_test_ = spread(test, config.eval_points);
     }
 
     TrainResult run() {
-        if (lsh_) rebuild();
+        if (lsh_) announce_rebuild(network_.rebuild_tables());
         for (std::uint32_t epoch = 0; epoch < config_.epochs && !result_.out_of_time; ++epoch) {
             run_epoch(epoch);
             if (window_.steps > 0) report_steps();
@@ -100,7 +105,7 @@ private:
 
     void train_batch(std::span<const std::uint32_t> chosen) {
         const std::uint64_t step = result_.progress.step;
-        if (lsh_ && rebuilds_.due(step)) rebuild();
+        if (lsh_) keep_tables(step);
         const double start = now();
         batch_.assign(points_, chosen);
         if (config_.feature_dropout > 0)
@@ -144,27 +149,57 @@ private:
                         std::to_string(rate_) + ")");
     }
 
-    void rebuild() {
+    // New tables replace the old at a step that the schedule fixes.
+    void keep_tables(std::uint64_t step) {
+        if (rebuilding_ && step >= finish_at_) finish_rebuild();
+        if (rebuilding_ || !rebuild_due(step)) return;
+        const std::uint32_t gap = config_.rebuild_drift > 0 ? kDriftGap : rebuilds_.gap();
+        nn::RebuildPlan plan;
+        if (config_.rebuild == Rebuild::background) plan.steps = background_steps(gap);
+        if (config_.redraw_every > 0 && ++rebuilds_done_ % config_.redraw_every == 0)
+            plan.functions = nn::HashFunctions::redraw;
+        network_.begin_rebuild(plan);
+        rebuilding_ = true;
+        finish_at_ = step + plan.steps;
+        if (plan.steps == 0) finish_rebuild();
+    }
+
+    bool rebuild_due(std::uint64_t step) {
+        if (config_.rebuild_drift == 0) return rebuilds_.due(step);
+        if (step % kDriftSteps != 0) return false;
+        const double start = now();
+        const bool due = network_.table_drift() > config_.rebuild_drift;
+        add_seconds(now() - start);
+        return due;
+    }
+
+    void finish_rebuild() {
         // Measured before the rebuild, when the tables are at their oldest, on a few points of the
         // last batch.
         constexpr std::size_t kPoints = 8;
-        RebuildEvent event;
-        if (result_.progress.step > 0) {
-            const data::PointsView last = batch_.view();
-            std::vector<std::uint32_t> first(std::min<std::size_t>(kPoints, last.points));
-            for (std::size_t i = 0; i < first.size(); ++i) first[i] = static_cast<std::uint32_t>(i);
-            data::Batch few;
-            few.assign(last, first);
-            event.top_recall = network_.top_recall(few.view());
-        }
-        event.rebuild = network_.rebuild_tables();
-        result_.progress.train_seconds += event.rebuild.seconds;
-        window_.seconds += event.rebuild.seconds;
+        const data::PointsView last = batch_.view();
+        std::vector<std::uint32_t> first(std::min<std::size_t>(kPoints, last.points));
+        for (std::size_t i = 0; i < first.size(); ++i) first[i] = static_cast<std::uint32_t>(i);
+        data::Batch few;
+        few.assign(last, first);
+        const double top_recall = network_.top_recall(few.view());
+        announce_rebuild(network_.finish_rebuild(), top_recall);
+        rebuilding_ = false;
+    }
+
+    void announce_rebuild(const nn::RebuildReport& report, double top_recall = -1) {
+        RebuildEvent event{.progress = {}, .rebuild = report, .top_recall = top_recall, .sums = {}};
+        add_seconds(event.rebuild.seconds);
         result_.rebuild_seconds += event.rebuild.seconds;
         event.progress = result_.progress;
         event.sums = since_rebuild_;
         since_rebuild_ = {};
         observer_.on_rebuild(event);
+    }
+
+    void add_seconds(double seconds) {
+        result_.progress.train_seconds += seconds;
+        window_.seconds += seconds;
     }
 
     void report_steps() {
@@ -188,6 +223,8 @@ private:
     }
 
     static constexpr double kReportSeconds = 1;
+    static constexpr std::uint64_t kDriftSteps = 10;  // between looks at the drift
+    static constexpr std::uint32_t kDriftGap = 50;    // that a rebuild by drift reckons with
 
     nn::Network& network_;
     const data::PointsView& points_;
@@ -198,6 +235,9 @@ private:
     double rate_ = 0;  // of the last step
     RebuildSchedule rebuilds_;
     bool lsh_;
+    bool rebuilding_ = false;
+    std::uint64_t finish_at_ = 0;      // the step before which the new tables take over
+    std::uint32_t rebuilds_done_ = 0;  // those begun, the first one not counted
     data::Batch batch_;
     data::Batch some_test_;
     StepEvent window_;

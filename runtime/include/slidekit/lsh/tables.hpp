@@ -3,6 +3,7 @@
 //
 // 4 L (ids + buckets) bytes and a rebuild by counting sort, where fixed buckets of 128 took 6.7 GB
 // at Amazon-670K's shape. Tables know ids, never weights: ranking what they give is the layer's.
+// There are two buffers, so that one is filled, table by table, while the other is looked up.
 #pragma once
 
 #include <cstddef>
@@ -17,12 +18,17 @@
 
 namespace slidekit::lsh {
 
+/// What a bucket over the cap keeps: a uniform sample, or the ids that came last, as a ring of
+/// `cap` slots would. The ring always keeps the highest ids of a layer, and the formulas for a
+/// neuron's chance to be selected do not hold for it.
+enum class BucketPolicy { reservoir, fifo };
+
 struct TablesConfig {
     std::uint32_t tables = 50;
     std::uint32_t key_bits = 12;
-    std::uint32_t capacity = 0;  // most ids that a rebuild will bring
-    std::uint32_t bucket_cap =
-        128;  // a fuller bucket keeps a uniform sample of this many; 0: no cap
+    std::uint32_t capacity = 0;      // most ids that a rebuild will bring
+    std::uint32_t bucket_cap = 128;  // most ids that a bucket keeps; 0: all
+    BucketPolicy policy = BucketPolicy::reservoir;
     std::uint64_t seed = 1;
 };
 
@@ -35,17 +41,27 @@ struct Occupancy {
     std::uint32_t largest = 0;  // before the cap
 };
 
-/// Thread-compatible: rebuild alone, lookups const from many threads.
+/// Thread-compatible: rebuild and swap alone; lookups const from many threads, fill beside them.
 class SLIDEKIT_API Tables {
 public:
     /// Throws Error (memory).
     Tables(system::Runtime& runtime, const TablesConfig& config);
 
-    /// Replaces the contents: ids[i] goes into bucket keys[t * key_stride + i] of table t, for
-    /// every t. Within a bucket ids keep their order, also those of a sample, every subset being
-    /// equally likely. `generation` (the number of the rebuild) feeds the sample's stream. The
-    /// result does not depend on the threads; nothing is allocated. Requires: ids.size() <=
-    /// capacity, keys below 2^key_bits, key_stride >= ids.size().
+    /// Fills one table of the second buffer: ids[i] goes into bucket keys[i]. Within a bucket ids
+    /// keep their order, also those that a cap leaves; of a reservoir every subset is equally
+    /// likely. `generation` (the number of the rebuild) feeds the sample's stream. Different tables
+    /// may be filled by different threads at once. Requires: ids.size() <= capacity, a key below
+    /// 2^key_bits for each id.
+    void fill(std::uint32_t table,
+              std::span<const std::uint32_t> ids,
+              const std::uint32_t* keys,
+              std::uint64_t generation) noexcept;
+    /// Makes the second buffer the one that is looked up. Requires: every table was filled since
+    /// the last swap.
+    void swap() noexcept;
+
+    /// Fills all tables, table t by keys + t * key_stride, and swaps. The result does not depend on
+    /// the threads; nothing is allocated. Requires: key_stride >= ids.size().
     void rebuild(system::Executor& executor,
                  std::span<const std::uint32_t> ids,
                  const std::uint32_t* keys,
@@ -56,13 +72,13 @@ public:
                                                         std::uint32_t key) const noexcept {
         const std::uint32_t* const begin = offset(table, key);
         const std::uint32_t* const ids =
-            ids_.as<std::uint32_t>().data() + std::size_t{table} * config_.capacity;
+            front_.ids.as<std::uint32_t>().data() + std::size_t{table} * config_.capacity;
         return {ids + begin[0], begin[1] - begin[0]};
     }
     [[nodiscard]] const TablesConfig& config() const noexcept { return config_; }
     [[nodiscard]] const Occupancy& occupancy() const noexcept { return occupancy_; }
 
-    /// Bytes that tables of this shape take.
+    /// Bytes that tables of this shape take, both buffers.
     [[nodiscard]] static std::size_t bytes(const TablesConfig& config) noexcept;
 
 private:
@@ -70,14 +86,20 @@ private:
 
     /// Begin of a bucket within its table's ids; the next word is its end.
     [[nodiscard]] const std::uint32_t* offset(std::size_t table, std::uint32_t key) const noexcept {
-        return offsets_.as<std::uint32_t>().data() +
+        return front_.offsets.as<std::uint32_t>().data() +
                table * ((std::size_t{1} << config_.key_bits) + 1) + key;
     }
 
+    struct Buffer {
+        system::Region offsets;         // tables x (2^key_bits + 1)
+        system::Region ids;             // tables x capacity
+        std::vector<Occupancy> filled;  // by table
+    };
+    static Buffer make_buffer(system::Runtime& runtime, const TablesConfig& config);
+
     TablesConfig config_;
-    system::Region offsets_;         // tables x (2^key_bits + 1)
-    system::Region ids_;             // tables x capacity
-    std::vector<Occupancy> filled_;  // by table
+    Buffer front_;  // looked up
+    Buffer back_;   // filled
     Occupancy occupancy_;
 };
 

@@ -70,6 +70,7 @@ struct LshOutput {
     Centre centre = Centre::on;
     Rank rank = Rank::dot;
     std::uint32_t bucket_cap = 128;
+    lsh::BucketPolicy bucket_policy = lsh::BucketPolicy::reservoir;
     Sampling sampling = Sampling::top_k;
     std::uint32_t threshold = 2;  // for Sampling::threshold
     QueryBy query = QueryBy::activation;
@@ -110,7 +111,7 @@ struct NetworkConfig {
 struct SLIDEKIT_API StageSeconds {
     double input_forward = 0;
     double hash = 0;
-    double select = 0;  // retrieval, ranking and drawing of negatives
+    double select = 0;  // retrieval, ranking and drawing of negatives; slices of a rebuild
     double group = 0;
     double forward = 0;   // logits and softmax
     double backward = 0;  // output layer's gradients and updates
@@ -154,10 +155,24 @@ struct Regularisers {
     float clip_norm = 0;
 };
 
+enum class RebuildRows { touched, all };
+enum class HashFunctions { keep, redraw };
+
+/// A rebuild of the tables that is spread over steps.
+struct RebuildPlan {
+    /// Rows to hash anew: those that a step has changed since they were last hashed, or all. The
+    /// keys of rows left out are of the centre of their time.
+    RebuildRows rows = RebuildRows::touched;
+    std::uint32_t steps = 0;  // that each do a part of it; 0: all when it is finished
+    HashFunctions functions = HashFunctions::keep;  // redraw: hashes all rows
+};
+
 /// What one rebuild of the tables did.
 struct RebuildReport {
-    double seconds = 0;
-    std::uint64_t rows = 0;
+    double seconds = 0;             // when training stood still
+    std::uint32_t steps = 0;        // that did a part of it
+    double background_seconds = 0;  // of work in those steps, summed over the workers
+    std::uint64_t rows = 0;         // hashed
     lsh::Occupancy occupancy;
 };
 
@@ -167,7 +182,7 @@ struct Ranked {
     float score = 0;
 };
 
-/// Move-only. train_step and rebuild_tables are confined to one thread (they use the runtime's
+/// Move-only. train_step and the rebuilds are confined to one thread (they use the runtime's
 /// workers); predict is const.
 class SLIDEKIT_API Network {
 public:
@@ -195,8 +210,19 @@ public:
     /// The first weight or bias that is NaN or infinite. Reads all of them once.
     [[nodiscard]] std::optional<NonFinite> find_nonfinite() const;
 
-    /// Hashes the rows of the output layer anew. Nothing for the baselines.
+    /// Hashes all rows of the output layer anew, also those that others than train_step have
+    /// changed. Nothing for the baselines. Requires: no rebuild is under way.
     RebuildReport rebuild_tables();
+
+    /// Begins a rebuild: plan.steps calls of train_step do a part each, and the old tables serve
+    /// until finish_rebuild(). Requires: none is under way.
+    void begin_rebuild(const RebuildPlan& plan);
+    /// Does what the steps since have left, and puts the new tables in place of the old. Which
+    /// parts a step does is fixed by the plan, so the bits do not depend on threads or time.
+    RebuildReport finish_rebuild();
+    /// Share of bucket keys, of a fixed sample of some hundred rows, that have changed since the
+    /// last rebuild; 0 for the baselines. Requires: no rebuild is under way.
+    [[nodiscard]] double table_drift() const;
 
     /// Share of the exact top `mix.lsh` neurons that the tables find for these points (all rows
     /// scanned); negative where there are no tables.

@@ -1,6 +1,7 @@
 // Schedules as values: when the tables are rebuilt, and the learning rate of each step.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <numbers>
@@ -9,7 +10,7 @@ namespace slidekit::train {
 
 /// Rebuilds at steps first, first (1 + e^growth), ...: the t-th after the sum over i < t of first *
 /// e^(growth i) steps (SLIDE [MLSys 2020], section 4.2). first 50 and growth 0.1 give 50, 105, 166,
-/// 234, 308, ...
+/// 234, 308, ...; growth 0 gives a fixed period.
 class RebuildSchedule {
 public:
     RebuildSchedule(std::uint64_t first, double growth) noexcept
@@ -23,11 +24,25 @@ public:
         return true;
     }
 
+    /// Steps from the last rebuild that was due to the next, rounded; no more than 2^31.
+    [[nodiscard]] std::uint32_t gap() const noexcept {
+        return static_cast<std::uint32_t>(std::round(std::min(gap_, 2147483648.0)));
+    }
+
 private:
     double growth_;
     double gap_;
     double next_;
 };
+
+/// Steps that share the work of a rebuild when the next one is due `gap` steps later: two thirds of
+/// them, at most 128, so that a step is dearer by some 10 % (bench/README.md). 0 where the gap is
+/// too short to cut the work.
+[[nodiscard]] inline std::uint32_t background_steps(std::uint32_t gap) noexcept {
+    constexpr std::uint32_t kShortestGap = 8;
+    constexpr std::uint32_t kMostSteps = 128;
+    return gap < kShortestGap ? 0 : std::min(gap / 3 * 2, kMostSteps);
+}
 
 enum class LearningRateShape { constant, linear, cosine, step };
 

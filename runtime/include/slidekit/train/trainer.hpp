@@ -16,6 +16,9 @@
 
 namespace slidekit::train {
 
+/// Rebuilds while training goes on, or while it waits.
+enum class Rebuild { background, blocking };
+
 struct TrainConfig {
     std::uint32_t batch = 256;
     std::uint32_t epochs = 5;
@@ -26,9 +29,14 @@ struct TrainConfig {
     float weight_decay = 0;     // decoupled, on the rows touched
     std::uint64_t rebuild_first = 50;
     double rebuild_growth = 0.1;
-    std::uint64_t eval_every = 0;   // steps; 0: at the end of each epoch
-    std::uint32_t eval_points = 0;  // of the test set, evenly spread, during training; 0: all
-    double max_seconds = 0;         // stop after so many training seconds; 0: no limit
+    Rebuild rebuild = Rebuild::background;
+    /// Rebuild when this share of bucket keys has changed, in place of the schedule; 0: no. The
+    /// trigger of MONGOOSE [ICLR 2021], section 4.1, with a fixed sample of rows.
+    double rebuild_drift = 0;
+    std::uint32_t redraw_every = 0;  // rebuilds between new hash functions; 0: never
+    std::uint64_t eval_every = 0;    // steps; 0: at the end of each epoch
+    std::uint32_t eval_points = 0;   // of the test set, evenly spread, during training; 0: all
+    double max_seconds = 0;          // stop after so many training seconds; 0: no limit
     std::uint64_t seed = 1;
 };
 
@@ -73,10 +81,10 @@ public:
 
 struct TrainResult {
     Progress progress;
-    Precision precision;  // over the whole test set
-    nn::StepReport sums;  // over the whole run
-    double rebuild_seconds = 0;
-    bool out_of_time = false;  // stopped by max_seconds
+    Precision precision;         // over the whole test set
+    nn::StepReport sums;         // over the whole run
+    double rebuild_seconds = 0;  // when training stood still
+    bool out_of_time = false;    // stopped by max_seconds
 };
 
 /// A rate to begin with: for adam and adagrad_row the best of those tried on wordnet-related; sgd
