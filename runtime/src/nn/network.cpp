@@ -2,6 +2,7 @@
 #include <slidekit/nn/network.hpp>
 
 #include <algorithm>
+#include <cassert>
 #include <numeric>
 #include <optional>
 
@@ -11,6 +12,7 @@
 #include "nn/dense_softmax.hpp"
 #include "nn/exact_top.hpp"
 #include "nn/input_layer.hpp"
+#include "nn/retrieval.hpp"
 #include "nn/sampled_softmax.hpp"
 
 namespace slidekit::nn {
@@ -110,6 +112,7 @@ struct Network::State {
     Parameters output;
     std::optional<SampledSoftmax> sampled;
     std::optional<DenseSoftmax> dense;
+    std::optional<Retrieval> tables;  // for predictions
     std::size_t stride = 0;
     std::vector<float> hidden;    // activations, by sample
     std::vector<float> gradient;  // theirs
@@ -179,6 +182,63 @@ std::vector<Ranked> Network::predict(const data::PointsView& points, std::uint32
                       std::span(best).subspan(begin * count, (end - begin) * count));
         });
     return best;
+}
+
+RetrievalSetup Network::retrieval_setup() const {
+    const State& state = *state_;
+    const Retrieval* const tables = state.tables    ? &*state.tables
+                                    : state.sampled ? &state.sampled->retrieval()
+                                                    : nullptr;
+    if (tables == nullptr) return {};
+    const auto met = tables->met();
+    const auto centre = tables->query_centre();
+    return {tables->config(), {met.begin(), met.end()}, {centre.begin(), centre.end()}};
+}
+
+RebuildReport Network::index(RetrievalSetup setup) {
+    State& state = *state_;
+    assert(!setup.met.empty() && setup.met.back() < state.config.labels);
+    assert(setup.centre.size() == state.config.hidden);
+    state.tables.emplace(state.runtime,
+                         std::as_const(state.output),
+                         setup.output,
+                         std::move(setup.met),
+                         setup.output.hash.seed);
+    state.tables->set_query_centre(setup.centre);
+    return state.tables->rebuild();
+}
+
+Retrieved Network::retrieve(const data::PointsView& points, std::uint32_t count) const {
+    const State& state = *state_;
+    assert(state.tables);
+    constexpr std::size_t kPointsPerTask = 64;
+    const Retrieval& tables = *state.tables;
+    system::Executor& executor = state.runtime.executor();
+    const std::size_t stride = padded_stride(state.config.hidden);
+    Retrieved retrieved{.best = std::vector<Ranked>(std::size_t{points.points} * count)};
+    std::vector<std::optional<Retrieval::Query>> queries(executor.threads());
+    std::vector<std::uint64_t> candidates(points.points);
+    executor.for_each_piece(
+        points.points,
+        kPointsPerTask,
+        [&](std::size_t begin, std::size_t end, system::Worker worker) {
+            std::optional<Retrieval::Query>& query = queries[worker];
+            if (!query) query.emplace(tables.make_query());
+            std::vector<float> values((end - begin) * stride);
+            std::vector<std::uint32_t> keys((end - begin) * tables.tables());
+            const RowMatrix<float> hidden{values.data(), end - begin, state.config.hidden, stride};
+            state.input.forward(points, begin, hidden);
+            tables.hash_queries(hidden, keys.data(), *query);
+            for (std::size_t i = begin; i < end; ++i) {
+                candidates[i] = tables.top(
+                    hidden.row(i - begin),
+                    std::span(keys).subspan((i - begin) * tables.tables(), tables.tables()),
+                    std::span(retrieved.best).subspan(i * count, count),
+                    *query);
+            }
+        });
+    retrieved.candidates = std::accumulate(candidates.begin(), candidates.end(), std::uint64_t{0});
+    return retrieved;
 }
 
 Parameters& Network::input() noexcept { return state_->input.parameters(); }

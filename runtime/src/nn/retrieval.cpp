@@ -131,6 +131,21 @@ void Retrieval::observe(RowMatrix<const float> hidden) {
         kernels::axpy(weight, hidden.row(s), mean_activation_.data(), hidden.dim);
 }
 
+void Retrieval::set_query_centre(std::span<const float> centre) {
+    std::copy_n(centre.begin(), mean_activation_.size(), mean_activation_.begin());
+    mean_activation_known_ = true;
+}
+
+void Retrieval::hash_queries(RowMatrix<const float> hidden,
+                             std::uint32_t* keys,
+                             Query& query) const noexcept {
+    family_.hash_rows(hidden,
+                      config_.centre == Centre::on ? mean_activation_.data() : nullptr,
+                      keys,
+                      {.row_stride = tables(), .table_stride = 1},
+                      query.hash.data());
+}
+
 void Retrieval::hash_queries(RowMatrix<const float> hidden,
                              std::vector<std::uint32_t>& keys) const {
     constexpr std::size_t kQueriesPerTask = 32;
@@ -190,6 +205,31 @@ std::span<const std::uint32_t> Retrieval::best_of(std::span<const std::uint32_t>
     }
     for (std::uint32_t& best : query.best) best = ids[best];  // positions to ids
     return query.best;
+}
+
+std::size_t Retrieval::top(const float* hidden,
+                           std::span<const std::uint32_t> keys,
+                           std::span<Ranked> best,
+                           Query& query) const {
+    constexpr std::size_t kLeast = 32;  // the ranking is rough: more are looked at than are wanted
+    const std::span<const std::uint32_t> found = candidates(keys, query);
+    const std::span<const std::uint32_t> few =
+        best_of(found, hidden, std::max(2 * best.size(), kLeast), query);
+    if (query.scores.size() < few.size()) query.scores.resize(few.size());
+    kernels::dot_rows(hidden, parameters_.weights(), few.data(), few.size(), query.scores.data());
+    query.ranked.clear();
+    for (std::size_t i = 0; i < few.size(); ++i)
+        query.ranked.push_back({few[i], query.scores[i] + parameters_.bias()[few[i]]});
+    const std::size_t given = std::min(best.size(), few.size());
+    std::partial_sort(query.ranked.begin(),
+                      query.ranked.begin() + static_cast<std::ptrdiff_t>(given),
+                      query.ranked.end(),
+                      [](const Ranked& a, const Ranked& b) {
+                          return a.score > b.score || (a.score == b.score && a.label < b.label);
+                      });
+    std::copy_n(query.ranked.begin(), given, best.begin());
+    std::fill(best.begin() + static_cast<std::ptrdiff_t>(given), best.end(), Ranked::none());
+    return found.size();
 }
 
 // ---- quality ----

@@ -40,6 +40,7 @@ public:
         std::vector<std::int32_t> dots;
         std::vector<float> scores;
         std::vector<std::uint32_t> best;
+        std::vector<Ranked> ranked;
     };
     [[nodiscard]] Query make_query() const;
 
@@ -49,10 +50,17 @@ public:
     void refresh(std::uint32_t id) noexcept;
     /// Moves the queries' centre towards the mean of these activations.
     void observe(kernels::RowMatrix<const float> hidden);
+    /// The queries' centre: what observe() has made of it, or a known one. Requires: dim elements.
+    [[nodiscard]] std::span<const float> query_centre() const noexcept { return mean_activation_; }
+    void set_query_centre(std::span<const float> centre);
 
     /// Keys of all queries: keys[query * tables() + table].
     void hash_queries(kernels::RowMatrix<const float> hidden,
                       std::vector<std::uint32_t>& keys) const;
+    /// The same on the caller's thread alone, into room for hidden.rows * tables() keys.
+    void hash_queries(kernels::RowMatrix<const float> hidden,
+                      std::uint32_t* keys,
+                      Query& query) const noexcept;
     [[nodiscard]] std::size_t tables() const noexcept { return config_.hash.l; }
 
     /// The distinct ids in the buckets of a query's keys. Valid until the query's next use.
@@ -64,6 +72,15 @@ public:
                                            std::size_t count,
                                            Query& query) const;
 
+    /// The candidates of highest logit, best first, ties to the lower id; what is not found is
+    /// Ranked::kNone. Scores are computed from the fp32 rows, of the best few dozen by the ranking
+    /// of the configuration. Returns the number of candidates.
+    std::size_t top(const float* hidden,
+                    std::span<const std::uint32_t> keys,
+                    std::span<Ranked> best,
+                    Query& query) const;
+
+    [[nodiscard]] const LshOutput& config() const noexcept { return config_; }
     /// Neurons that the tables hold, ascending.
     [[nodiscard]] std::span<const std::uint32_t> met() const noexcept { return met_; }
 

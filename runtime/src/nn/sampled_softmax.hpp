@@ -32,6 +32,7 @@ public:
     void step(const OutputStep& step, StepReport& report);
 
     RebuildReport rebuild() { return retrieval_.rebuild(); }
+    [[nodiscard]] const Retrieval& retrieval() const noexcept { return retrieval_; }
 
     /// Share of the exact top `mix.lsh` of the rows in the tables that are among a point's
     /// candidates, over all rows of `hidden`.

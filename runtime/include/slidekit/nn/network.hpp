@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <variant>
@@ -106,6 +107,25 @@ struct RebuildReport {
 struct Ranked {
     std::uint32_t label = 0;
     float score = 0;
+
+    /// Stands where retrieval found fewer labels than were asked for.
+    static constexpr std::uint32_t kNone = 0xffffffff;
+    [[nodiscard]] static constexpr Ranked none() noexcept {
+        return {kNone, -std::numeric_limits<float>::infinity()};
+    }
+};
+
+/// What finds neurons by hash: the drawn functions, the rows in the tables, the queries' centre.
+struct RetrievalSetup {
+    LshOutput output;                // its mix is of no use here
+    std::vector<std::uint32_t> met;  // neurons that the tables hold, ascending
+    std::vector<float> centre;       // hidden floats
+};
+
+/// Predictions through hash tables.
+struct Retrieved {
+    std::vector<Ranked> best;      // point after point; Ranked::kNone where too few were found
+    std::uint64_t candidates = 0;  // distinct neurons in a point's buckets, over all points
 };
 
 /// Move-only. train_step and rebuild_tables are confined to one thread (they use the runtime's
@@ -141,6 +161,17 @@ public:
     /// point; count <= labels.
     [[nodiscard]] std::vector<Ranked> predict(const data::PointsView& points,
                                               std::uint32_t count) const;
+
+    /// The setup of the tables that this network trains or predicts with, of which a model file
+    /// takes note; no rows where there are none.
+    [[nodiscard]] RetrievalSetup retrieval_setup() const;
+    /// Builds tables for retrieve(), over the weights as they are now. Throws Error (memory,
+    /// usage). Requires: at least one row, ascending, below the labels; a centre of `hidden`
+    /// floats.
+    RebuildReport index(RetrievalSetup setup);
+    /// As predict(), among each point's candidates alone: scores are its logits, but a label that
+    /// no bucket gives is missed. Safe from many threads. Requires: index() before.
+    [[nodiscard]] Retrieved retrieve(const data::PointsView& points, std::uint32_t count) const;
 
     [[nodiscard]] Parameters& input() noexcept;
     [[nodiscard]] const Parameters& input() const noexcept;
