@@ -23,6 +23,7 @@ enum class Purpose : std::uint64_t {
     reservoir = 6,
     synthetic = 8,
     test = 9,
+    standout = 10,
 };
 
 /// The finaliser of SplitMix64: every bit of the result depends on every bit of x.
