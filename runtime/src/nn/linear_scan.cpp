@@ -19,7 +19,7 @@ using kernels::RowMatrix;
 
 namespace {
 
-constexpr std::size_t kRowsPerBlock = 60;  // ten tiles of the product; 15 KB of logits
+constexpr std::size_t kRowsPerBlock = 64;  // 32 KB of logits
 
 float sigmoid(float z) { return 1 / (1 + std::exp(-z)); }
 
@@ -75,6 +75,11 @@ void LinearScan::scan(RowMatrix<const float> hidden, Block& block, const Body& b
     for (std::size_t first = 0; first < rows_.size(); first += kRowsPerBlock) {
         const std::size_t count = std::min(kRowsPerBlock, rows_.size() - first);
         const RowMatrix<float> logits{block.logits.data(), count, hidden.rows, kSamples};
+        // The next rows come from L3 or memory while these are multiplied.
+        for (std::size_t i = first + count; i < std::min(first + 2 * count, rows_.size()); ++i) {
+            for (std::size_t k = 0; k < weights.dim; k += 64)
+                __builtin_prefetch(weights.row(rows_[i]) + k, 0, 2);
+        }
         kernels::multiply_rows_i8(x,
                                   block.steps.data(),
                                   weights,

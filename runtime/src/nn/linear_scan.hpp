@@ -56,7 +56,7 @@ public:
                   std::vector<std::uint32_t>& ids);
 
 private:
-    static constexpr std::size_t kSamples = 64;  // a block: one panel of the product
+    static constexpr std::size_t kSamples = 128;  // a block: its bytes and logits stay in L1 and L2
     struct Scored {
         std::vector<std::uint32_t> ids;
         std::vector<float> scores;
