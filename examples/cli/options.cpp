@@ -132,11 +132,14 @@ void add_cache_option(CLI::App& command, data::CachePolicy& cache) {
 
 void add_retrieval_options(CLI::App& command, RetrievalOptions& options) {
     static const std::map<std::string, train::RetrievalMode> kModes = {
-        {"exact", train::RetrievalMode::exact}, {"lsh", train::RetrievalMode::lsh}};
+        {"exact", train::RetrievalMode::exact},
+        {"lsh", train::RetrievalMode::lsh},
+        {"scan", train::RetrievalMode::scan}};
     command
         .add_option("--retrieval",
                     options.mode,
-                    "exact: over all labels; lsh: among the candidates of hash tables")
+                    "exact: over all labels; lsh: among the candidates of hash tables; scan: over "
+                    "8-bit copies of the labels met in training")
         ->transform(CLI::CheckedTransformer(kModes).description(""))
         ->default_str("exact");
     command.add_option("--hash-k", options.hash_k, "Codes a table (0: as in training)")
@@ -153,11 +156,10 @@ void check(const RetrievalOptions& options) {
                              : options.hash_l > 0 ? "--hash-l"
                                                   : nullptr;
     if (flag != nullptr) {
-        throw Error(
-            ErrorCode::usage,
-            flag,
-            "describes hash tables, but --retrieval exact uses none; leave it out or choose "
-            "--retrieval lsh");
+        throw Error(ErrorCode::usage,
+                    flag,
+                    "describes hash tables, but --retrieval is not lsh; leave it out or choose "
+                    "--retrieval lsh");
     }
 }
 
@@ -174,6 +176,7 @@ nn::Network load_network(system::Runtime& runtime,
     (void)lsh::key_bits(hash);  // refuses keys that are too wide
     const std::size_t rows = setup.met.size();
     const nn::RebuildReport built = network.index(std::move(setup));
+    if (options.mode == train::RetrievalMode::scan) return network;
     fmt::print(stderr,
                "{}: {} tables, K = {}, of {} rows; {:.2f} s\n",
                model,

@@ -43,6 +43,17 @@ std::string predictions_text(const std::vector<nn::Ranked>& best, std::uint32_t 
     return text;
 }
 
+std::vector<nn::Ranked> find(const nn::Network& network,
+                             const data::PointsView& points,
+                             std::uint32_t top_k,
+                             train::RetrievalMode mode) {
+    switch (mode) {
+        case train::RetrievalMode::lsh: return network.retrieve(points, top_k).best;
+        case train::RetrievalMode::scan: return network.scan(points, top_k);
+        default: return network.predict(points, top_k);
+    }
+}
+
 void predict(const PredictOptions& options) {
     check(options.retrieval);
     const train::ModelShape shape = train::read_model_shape(options.model);
@@ -65,9 +76,8 @@ void predict(const PredictOptions& options) {
     }
     system::Runtime runtime = start_runtime(options.machine);
     const nn::Network network = load_network(runtime, options.model, options.retrieval);
-    const std::vector<nn::Ranked> best = options.retrieval.mode == train::RetrievalMode::lsh
-                                             ? network.retrieve(input.view(), options.top_k).best
-                                             : network.predict(input.view(), options.top_k);
+    const std::vector<nn::Ranked> best =
+        find(network, input.view(), options.top_k, options.retrieval.mode);
     const std::string text = predictions_text(best, options.top_k);
     if (options.output.empty()) {
         if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() ||

@@ -121,6 +121,7 @@ class GoodRuns(Case):
         lsh = run(*ask, "--retrieval", "lsh", "--hash-k", 2, "--hash-l", 30)
         self.assertEqual(lsh.returncode, 0, lsh.stderr)
         self.assertGreater(p_at_1(lsh), 0.9 * p_at_1(exact))
+        self.assertGreater(p_at_1(run(*ask, "--retrieval", "scan")), 0.97 * p_at_1(exact))
         self.assertRegex(exact.stderr, r"evaluated 200 points in \S+ s, \d+ points/s\n")
         self.assertRegex(lsh.stderr, r"30 tables, K = 2, of 60 rows")
         self.assertRegex(lsh.stderr, r"points/s; \d+ candidates a point, \S+ % of the labels")
@@ -135,8 +136,8 @@ class GoodRuns(Case):
         for command in (("evaluate", "--test", self.test), ("predict", "--input", self.test)):
             ask = (*command, "--model", model)
             self.assert_fails(run(*ask, "--retrieval", "lsh"), r"m\.safetensors: the model has no hash tables.*exact")
-            self.assert_fails(run(*ask, "--hash-l", 9), r"--hash-l.*--retrieval exact", code=2)
-            self.assert_fails(run(*ask, "--hash-k", 9), r"--hash-k.*--retrieval exact", code=2)
+            self.assert_fails(run(*ask, "--hash-l", 9), r"--hash-l.*--retrieval lsh", code=2)
+            self.assert_fails(run(*ask, "--hash-k", 9), r"--hash-k.*--retrieval lsh", code=2)
             self.assert_fails(run(*ask, "--retrieval", "best"), r"--retrieval.*best", code=2)
             self.assert_fails(run(*ask, "--retrieval", "lsh", "--hash-k", 25), "--hash-k", code=2)
 

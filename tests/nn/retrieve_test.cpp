@@ -114,6 +114,25 @@ TEST(Retrieve, SaysWhereTooFewWereFound) {
     EXPECT_LE(found, retrieved.candidates);
 }
 
+TEST(Retrieve, ScanFindsTheExactBestOfItsRows) {
+    system::Runtime runtime({.threads = 2});
+    Network network = random_network(runtime);
+    const testing::ToyPoints points = some_points();
+    const LshOutput hardly_any_candidates{.hash = {.k = 12, .l = 1}, .mix = {}};
+    network.index(setup_of(hardly_any_candidates, all_rows()));
+    const std::vector<Ranked> exact = network.predict(points.view(), kDepth);
+    const std::vector<Ranked> found = network.scan(points.view(), kDepth);
+    ASSERT_EQ(found.size(), exact.size());
+    for (std::size_t i = 0; i < exact.size(); ++i) {
+        ASSERT_EQ(found[i].label, exact[i].label) << i;
+        ASSERT_NEAR(found[i].score, exact[i].score, 1e-4) << i;
+    }
+    network.index(setup_of(hardly_any_candidates, {3, 7}));
+    const std::vector<Ranked> few = network.scan(points.view(), 3);
+    for (std::size_t i = 0; i < few.size(); ++i)
+        ASSERT_EQ(few[i].label == Ranked::kNone, i % 3 == 2) << i;
+}
+
 TEST(Retrieve, GivesTheSameForAnyNumberOfThreads) {
     const testing::ToyPoints points = some_points();
     std::vector<std::vector<Ranked>> best;

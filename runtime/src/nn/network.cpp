@@ -12,6 +12,7 @@
 #include "nn/dense_softmax.hpp"
 #include "nn/exact_top.hpp"
 #include "nn/input_layer.hpp"
+#include "nn/linear_scan.hpp"
 #include "nn/retrieval.hpp"
 #include "nn/sampled_softmax.hpp"
 
@@ -239,6 +240,39 @@ Retrieved Network::retrieve(const data::PointsView& points, std::uint32_t count)
         });
     retrieved.candidates = std::accumulate(candidates.begin(), candidates.end(), std::uint64_t{0});
     return retrieved;
+}
+
+std::vector<Ranked> Network::scan(const data::PointsView& points, std::uint32_t count) const {
+    const State& state = *state_;
+    assert(state.tables);
+    constexpr std::size_t kPointsPerTask = 512;
+    constexpr std::size_t kLeast = 32;  // 8-bit scores are rough: more are looked at than wanted
+    system::Executor& executor = state.runtime.executor();
+    const std::size_t stride = padded_stride(state.config.hidden);
+    std::vector<float> values(points.points * stride);
+    const RowMatrix<float> hidden{values.data(), points.points, state.config.hidden, stride};
+    executor.for_each_piece(
+        points.points, kPointsPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
+            state.input.forward(
+                points, begin, {hidden.row(begin), end - begin, hidden.dim, stride});
+        });
+    LinearScan scan(executor, state.output, state.tables->copies(), state.tables->met());
+    std::vector<SlotRun> runs;
+    std::vector<std::uint32_t> ids;
+    scan.top(hidden, std::max<std::size_t>(count, kLeast), runs, ids);
+
+    std::vector<Ranked> best(std::size_t{points.points} * count);
+    executor.for_each_piece(
+        points.points, kPointsPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
+            Retrieval::Query query = state.tables->make_query();
+            for (std::size_t i = begin; i < end; ++i) {
+                state.tables->rank(std::span(ids).subspan(runs[i].first, runs[i].count),
+                                   hidden.row(i),
+                                   std::span(best).subspan(i * count, count),
+                                   query);
+            }
+        });
+    return best;
 }
 
 Parameters& Network::input() noexcept { return state_->input.parameters(); }

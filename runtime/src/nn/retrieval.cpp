@@ -215,6 +215,14 @@ std::size_t Retrieval::top(const float* hidden,
     const std::span<const std::uint32_t> found = candidates(keys, query);
     const std::span<const std::uint32_t> few =
         best_of(found, hidden, std::max(2 * best.size(), kLeast), query);
+    rank(few, hidden, best, query);
+    return found.size();
+}
+
+void Retrieval::rank(std::span<const std::uint32_t> few,
+                     const float* hidden,
+                     std::span<Ranked> best,
+                     Query& query) const {
     if (query.scores.size() < few.size()) query.scores.resize(few.size());
     kernels::dot_rows(hidden, parameters_.weights(), few.data(), few.size(), query.scores.data());
     query.ranked.clear();
@@ -229,7 +237,6 @@ std::size_t Retrieval::top(const float* hidden,
                       });
     std::copy_n(query.ranked.begin(), given, best.begin());
     std::fill(best.begin() + static_cast<std::ptrdiff_t>(given), best.end(), Ranked::none());
-    return found.size();
 }
 
 // ---- quality ----

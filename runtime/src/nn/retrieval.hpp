@@ -80,6 +80,14 @@ public:
                     std::span<Ranked> best,
                     Query& query) const;
 
+    /// Of these ids those of highest logit, in the same form.
+    void rank(std::span<const std::uint32_t> ids,
+              const float* hidden,
+              std::span<Ranked> best,
+              Query& query) const;
+
+    /// 8-bit copies of the rows. Requires: they are ranked by them (Rank::dot).
+    [[nodiscard]] const RankRows& copies() const noexcept { return *rank_rows_; }
     [[nodiscard]] const LshOutput& config() const noexcept { return config_; }
     /// Neurons that the tables hold, ascending.
     [[nodiscard]] std::span<const std::uint32_t> met() const noexcept { return met_; }

@@ -41,7 +41,8 @@ PrecisionAt evaluate_at(const nn::Network& network,
             best = std::move(retrieved.best);
             precision.candidates += retrieved.candidates;
         } else {
-            best = network.predict(block, depth);
+            best = mode == RetrievalMode::scan ? network.scan(block, depth)
+                                               : network.predict(block, depth);
         }
         for (std::size_t i = 0; i < block.points; ++i) {
             const std::span<const std::uint32_t> labels = block.labels_of(i);

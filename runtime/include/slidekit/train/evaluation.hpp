@@ -20,11 +20,12 @@ struct Precision {
     double at_5 = 0;
 };
 
-/// How labels are found: over all neurons, or among the candidates of the network's hash tables.
-enum class RetrievalMode { exact, lsh };
+/// How labels are found: over all neurons, among the candidates of the network's hash tables, or by
+/// 8-bit copies of all rows in them.
+enum class RetrievalMode { exact, lsh, scan };
 
 /// P@k for each k of `depths`. Ranks beyond the width of the layer, or beyond what retrieval finds,
-/// count as misses. Requires: for lsh, Network::index() before.
+/// count as misses. Requires: unless exact, Network::index() before.
 struct PrecisionAt {
     std::uint64_t points = 0;
     std::vector<double> at;        // one for each of depths
