@@ -16,6 +16,7 @@
 
 #include <slidekit/kernels/isa.hpp>
 #include <slidekit/system/error.hpp>
+#include <slidekit/train/model_file.hpp>
 
 namespace slidekit::cli {
 
@@ -127,6 +128,63 @@ void add_cache_option(CLI::App& command, data::CachePolicy& cache) {
         .add_option("--cache", cache, "use or ignore the binary cache FILE.cache beside a data set")
         ->transform(CLI::CheckedTransformer(kPolicies).description(""))
         ->default_str("use");
+}
+
+void add_retrieval_options(CLI::App& command, RetrievalOptions& options) {
+    static const std::map<std::string, train::RetrievalMode> kModes = {
+        {"exact", train::RetrievalMode::exact},
+        {"lsh", train::RetrievalMode::lsh},
+        {"scan", train::RetrievalMode::scan}};
+    command
+        .add_option("--retrieval",
+                    options.mode,
+                    "exact: over all labels; lsh: among the candidates of hash tables; scan: over "
+                    "8-bit copies of the labels met in training")
+        ->transform(CLI::CheckedTransformer(kModes).description(""))
+        ->default_str("exact");
+    command.add_option("--hash-k", options.hash_k, "Codes a table (0: as in training)")
+        ->capture_default_str()
+        ->check(CLI::Range(0U, lsh::kMaxKeyBits));
+    command.add_option("--hash-l", options.hash_l, "Tables (0: as in training)")
+        ->capture_default_str()
+        ->check(CLI::Range(0U, lsh::kMaxTables));
+}
+
+void check(const RetrievalOptions& options) {
+    if (options.mode == train::RetrievalMode::lsh) return;
+    const char* const flag = options.hash_k > 0   ? "--hash-k"
+                             : options.hash_l > 0 ? "--hash-l"
+                                                  : nullptr;
+    if (flag != nullptr) {
+        throw Error(ErrorCode::usage,
+                    flag,
+                    "describes hash tables, but --retrieval is not lsh; leave it out or choose "
+                    "--retrieval lsh");
+    }
+}
+
+nn::Network load_network(system::Runtime& runtime,
+                         const std::string& model,
+                         const RetrievalOptions& options) {
+    if (options.mode == train::RetrievalMode::exact) return train::load_model(runtime, model);
+    nn::RetrievalSetup setup = train::read_retrieval(model);
+    nn::Network network = train::load_model(runtime, model);
+    lsh::HashConfig hash = setup.output.hash;
+    if (options.hash_k > 0) hash.k = options.hash_k;
+    if (options.hash_l > 0) hash.l = options.hash_l;
+    setup.output.hash = hash;
+    (void)lsh::key_bits(hash);  // refuses keys that are too wide
+    const std::size_t rows = setup.met.size();
+    const nn::RebuildReport built = network.index(std::move(setup));
+    if (options.mode == train::RetrievalMode::scan) return network;
+    fmt::print(stderr,
+               "{}: {} tables, K = {}, of {} rows; {:.2f} s\n",
+               model,
+               hash.l,
+               hash.k,
+               rows,
+               built.seconds);
+    return network;
 }
 
 data::Dataset load(const std::string& file, data::CachePolicy cache) {

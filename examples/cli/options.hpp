@@ -10,6 +10,7 @@
 #include <slidekit/data/dataset.hpp>
 #include <slidekit/nn/network.hpp>
 #include <slidekit/system/runtime.hpp>
+#include <slidekit/train/evaluation.hpp>
 
 namespace slidekit::cli {
 
@@ -30,6 +31,20 @@ void add_machine_options(CLI::App& command, MachineOptions& options);
 
 /// "1,3,5". Throws Error (usage).
 [[nodiscard]] std::vector<std::uint32_t> parse_depths(const std::string& text);
+
+/// How `evaluate` and `predict` find labels.
+struct RetrievalOptions {
+    train::RetrievalMode mode = train::RetrievalMode::exact;
+    std::uint32_t hash_k = 0;  // 0: as in training
+    std::uint32_t hash_l = 0;
+};
+void add_retrieval_options(CLI::App& command, RetrievalOptions& options);
+/// Throws Error (usage) where tables are described that will not be used.
+void check(const RetrievalOptions& options);
+/// The model's network, with tables if they are wanted.
+[[nodiscard]] nn::Network load_network(system::Runtime& runtime,
+                                       const std::string& model,
+                                       const RetrievalOptions& options);
 
 /// Loads a data set and says on stderr what was remarkable about it.
 [[nodiscard]] data::Dataset load(const std::string& file, data::CachePolicy cache);

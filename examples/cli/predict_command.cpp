@@ -1,6 +1,6 @@
 // slidekit predict: the best labels of each point, a line a point, `label:score label:score ...`.
 //
-// Scores are logits.
+// Scores are logits. By hash tables a point may get fewer labels than were asked for.
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -27,19 +27,35 @@ struct PredictOptions {
     std::string output;
     std::uint32_t top_k = 5;
     data::CachePolicy cache = data::CachePolicy::use;
+    RetrievalOptions retrieval;
     MachineOptions machine;
 };
 
 std::string predictions_text(const std::vector<nn::Ranked>& best, std::uint32_t top_k) {
     std::string text;
     for (std::size_t i = 0; i < best.size(); ++i) {
-        text += fmt::format("{}:{:.6g}", best[i].label, best[i].score);
-        text += i % top_k == top_k - 1 ? '\n' : ' ';
+        const bool first = i % top_k == 0;
+        const bool last = i % top_k == top_k - 1;
+        if (best[i].label != nn::Ranked::kNone)
+            text += fmt::format("{}{}:{:.6g}", first ? "" : " ", best[i].label, best[i].score);
+        if (last) text += '\n';
     }
     return text;
 }
 
+std::vector<nn::Ranked> find(const nn::Network& network,
+                             const data::PointsView& points,
+                             std::uint32_t top_k,
+                             train::RetrievalMode mode) {
+    switch (mode) {
+        case train::RetrievalMode::lsh: return network.retrieve(points, top_k).best;
+        case train::RetrievalMode::scan: return network.scan(points, top_k);
+        default: return network.predict(points, top_k);
+    }
+}
+
 void predict(const PredictOptions& options) {
+    check(options.retrieval);
     const train::ModelShape shape = train::read_model_shape(options.model);
     if (options.top_k == 0 || options.top_k > shape.labels) {
         throw Error(ErrorCode::usage,
@@ -59,8 +75,9 @@ void predict(const PredictOptions& options) {
                                 input.view().features));
     }
     system::Runtime runtime = start_runtime(options.machine);
-    const nn::Network network = train::load_model(runtime, options.model);
-    const std::vector<nn::Ranked> best = network.predict(input.view(), options.top_k);
+    const nn::Network network = load_network(runtime, options.model, options.retrieval);
+    const std::vector<nn::Ranked> best =
+        find(network, input.view(), options.top_k, options.retrieval.mode);
     const std::string text = predictions_text(best, options.top_k);
     if (options.output.empty()) {
         if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() ||
@@ -88,6 +105,7 @@ Command add_predict(CLI::App& program) {
         ->required();
     command.add_option("--top-k", options->top_k, "Labels a point")->capture_default_str();
     command.add_option("--output", options->output, "Where to write (default: stdout)");
+    add_retrieval_options(command, options->retrieval);
     add_cache_option(command, options->cache);
     add_machine_options(command, options->machine);
     return [options](const std::string&) { predict(*options); };

@@ -34,7 +34,9 @@ const Names<nn::Sampling> kSamplings = {{"top-k", nn::Sampling::top_k},
                                         {"vanilla", nn::Sampling::vanilla},
                                         {"threshold", nn::Sampling::threshold},
                                         {"union", nn::Sampling::all},
-                                        {"none", nn::Sampling::none}};
+                                        {"none", nn::Sampling::none},
+                                        {"exact", nn::Sampling::exact},
+                                        {"standout", nn::Sampling::standout}};
 const Names<nn::QueryBy> kQueries = {{"activation", nn::QueryBy::activation},
                                      {"label", nn::QueryBy::label}};
 const Names<nn::Scope> kScopes = {{"sample", nn::Scope::sample}, {"batch", nn::Scope::batch}};
@@ -61,10 +63,11 @@ const Names<train::LearningRateShape> kShapes = {{"constant", train::LearningRat
 
 // Flags that mean something with one output only.
 constexpr std::array kLshFlags = {
-    "--mix",           "--uniform-group", "--sampling",     "--threshold",     "--query",
-    "--active-scope",  "--hash",          "--hash-k",       "--hash-l",        "--packing",
-    "--bucket-cap",    "--centre",        "--rank",         "--rebuild-first", "--rebuild-growth",
-    "--rebuild-drift", "--rebuild",       "--redraw-every", "--bucket-policy", "--hash-width"};
+    "--mix",           "--uniform-group",  "--sampling",      "--threshold", "--query",
+    "--alpha",         "--beta",           "--active-scope",  "--hash",      "--hash-k",
+    "--hash-l",        "--packing",        "--bucket-cap",    "--centre",    "--rank",
+    "--rebuild-first", "--rebuild-growth", "--rebuild-drift", "--rebuild",   "--redraw-every",
+    "--bucket-policy", "--hash-width"};
 constexpr std::array kUniformFlags = {"--negatives", "--negatives-from"};
 
 template <class T>
@@ -192,6 +195,10 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
             "--threshold", o.threshold, "Least tables of a candidate (--sampling threshold)")
         ->capture_default_str()
         ->check(positive);
+    command.add_option("--alpha", o.alpha, "Of sigma(alpha logit + beta) (--sampling standout)")
+        ->capture_default_str()
+        ->check(CLI::PositiveNumber);
+    command.add_option("--beta", o.beta, "The same")->capture_default_str();
     add_choice(
         command, "--query", o.query, kQueries, "What is hashed: activation, or a label's row");
     add_choice(command,
@@ -362,6 +369,10 @@ void check_options(const TrainOptions& options, std::uint32_t labels) {
     if (options.output != Output::lsh) return;
     if (given("--threshold") && options.sampling != nn::Sampling::threshold)
         refuse("--threshold", "needs --sampling threshold; leave one of the two out");
+    for (const char* flag : {"--alpha", "--beta"}) {
+        if (given(flag) && options.sampling != nn::Sampling::standout)
+            refuse(flag, "needs --sampling standout; leave one of the two out");
+    }
     if (given("--rank") && options.sampling != nn::Sampling::top_k)
         refuse("--rank",
                fmt::format("needs --sampling top-k, but --sampling is {}; leave one of the two out",
@@ -426,6 +437,8 @@ nn::NetworkConfig network_config(const TrainOptions& options,
             .bucket_policy = options.bucket_policy,
             .sampling = options.sampling,
             .threshold = options.threshold,
+            .alpha = options.alpha,
+            .beta = options.beta,
             .query = options.query,
             .scope = options.scope,
             .correction = options.correction};

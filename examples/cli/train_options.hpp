@@ -37,6 +37,8 @@ struct TrainOptions {
     std::string rebuild_first = "auto";
     nn::Sampling sampling = nn::Sampling::top_k;
     std::uint32_t threshold = nn::LshOutput{}.threshold;
+    float alpha = nn::LshOutput{}.alpha;
+    float beta = nn::LshOutput{}.beta;
     nn::QueryBy query = nn::QueryBy::activation;
     nn::Scope scope = nn::Scope::sample;
     nn::Correction correction = nn::Correction::none;

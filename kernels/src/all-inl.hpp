@@ -15,6 +15,7 @@
 #include "hadamard-inl.hpp"
 #include "hash-inl.hpp"
 #include "i8-inl.hpp"
+#include "i8-product-inl.hpp"
 #include "momentum-inl.hpp"
 #include "optimizer-bf16-inl.hpp"
 #include "optimizer-inl.hpp"

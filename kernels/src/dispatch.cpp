@@ -3,6 +3,14 @@
 #include <cassert>
 #include <cstdlib>
 
+#ifdef SLIDEKIT_HAVE_AMXINT8
+#include <cpuid.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+#endif
+
 #include <slidekit/kernels/isa.hpp>
 
 #include "kernel_checks.hpp"
@@ -13,6 +21,23 @@ namespace {
 
 using detail::KernelTable;
 
+#ifdef SLIDEKIT_HAVE_AMXINT8
+// Tiles are 8 KB of state a thread, which Linux saves for those processes only that have asked.
+// __builtin_cpu_supports of clang 14 does not know them; where the system does not, it refuses.
+bool may_use_tiles() noexcept {
+#ifdef __linux__
+    constexpr unsigned kTilesOfBytes = 3U << 24;  // AMX-TILE and AMX-INT8
+    constexpr int kRequestPermission = 0x1023;
+    constexpr int kTileData = 18;
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kTilesOfBytes) == kTilesOfBytes &&
+           ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+    return false;
+#endif
+}
+#endif
+
 #ifdef SLIDEKIT_HAVE_AVX512
 // A level's table with the forms that this very processor runs faster.
 template <const KernelTable* (*kLevel)() noexcept>
@@ -20,6 +45,9 @@ const KernelTable* table_here() noexcept {
     static const KernelTable table = [] {
         KernelTable all = *kLevel();
         if (__builtin_cpu_supports("avx512vbmi")) detail::use_avx512vbmi(all);
+#ifdef SLIDEKIT_HAVE_AMXINT8
+        if (kLevel == detail::avx512bf16_table && may_use_tiles()) detail::use_amxint8(all);
+#endif
         return all;
     }();
     return &table;

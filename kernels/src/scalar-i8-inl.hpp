@@ -29,5 +29,23 @@ inline void dot_rows_i8_scaled(const std::int8_t* x,
     }
 }
 
+inline void multiply_rows_i8(RowMatrix<const std::uint8_t> x,
+                             const float* x_scales,
+                             RowMatrix<const std::int8_t> rows,
+                             const float* scales,
+                             const float* bias,
+                             const std::uint32_t* ids,
+                             std::size_t count,
+                             RowMatrix<float> out) noexcept {
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::int8_t* row = rows.row(ids[i]);
+        for (std::size_t s = 0; s < out.dim; ++s) {
+            std::int32_t sum = 0;
+            for (std::size_t k = 0; k < rows.dim; ++k) sum += x.row(k / 4)[4 * s + k % 4] * row[k];
+            out.row(i)[s] = static_cast<float>(sum) * (x_scales[s] * scales[ids[i]]) + bias[ids[i]];
+        }
+    }
+}
+
 }  // namespace
 }  // namespace slidekit::kernels::detail

@@ -22,5 +22,7 @@ const KernelTable* avx512bf16_table() noexcept;
 
 // Puts forms into the table of the AVX-512 level that ask for more than the level does.
 void use_avx512vbmi(KernelTable& table) noexcept;
+// The same for the level with VNNI. Requires: the system lets this process use tiles.
+void use_amxint8(KernelTable& table) noexcept;
 
 }  // namespace slidekit::kernels::detail

@@ -124,6 +124,35 @@ class GoodRuns(Case):
         self.assertRegex(shown.stdout, r"input\.weight\s+F32 40 x 16")
         self.assertRegex(run("inspect", self.train).stdout, r"points\s+600 \(0 without label")
 
+    def test_retrieval_by_tables_comes_near_the_exact_precision(self):
+        model = self.dir / "m.safetensors"
+        self.train_run("--model", model, "--epochs", 15)
+        p_at_1 = lambda done: float(re.search(r"P@1 (\S+) %", done.stdout)[1])
+        ask = ("evaluate", "--model", model, "--test", self.test)
+        exact = run(*ask)
+        lsh = run(*ask, "--retrieval", "lsh", "--hash-k", 2, "--hash-l", 30)
+        self.assertEqual(lsh.returncode, 0, lsh.stderr)
+        self.assertGreater(p_at_1(lsh), 0.9 * p_at_1(exact))
+        self.assertGreater(p_at_1(run(*ask, "--retrieval", "scan")), 0.97 * p_at_1(exact))
+        self.assertRegex(exact.stderr, r"evaluated 200 points in \S+ s, \d+ points/s\n")
+        self.assertRegex(lsh.stderr, r"30 tables, K = 2, of 60 rows")
+        self.assertRegex(lsh.stderr, r"points/s; \d+ candidates a point, \S+ % of the labels")
+        for hash_k in (2, 20):  # of 20 bits, hardly anything is found
+            done = run("predict", "--model", model, "--input", self.test, "--retrieval", "lsh", "--hash-k", hash_k)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertRegex(done.stdout, r"^((\d+:\S+( \d+:\S+)*)?\n){200}$")
+
+    def test_retrieval_that_the_model_or_the_flags_do_not_allow(self):
+        model = self.dir / "m.safetensors"
+        self.train_run("--model", model, "--output", "full")
+        for command in (("evaluate", "--test", self.test), ("predict", "--input", self.test)):
+            ask = (*command, "--model", model)
+            self.assert_fails(run(*ask, "--retrieval", "lsh"), r"m\.safetensors: the model has no hash tables.*exact")
+            self.assert_fails(run(*ask, "--hash-l", 9), r"--hash-l.*--retrieval lsh", code=2)
+            self.assert_fails(run(*ask, "--hash-k", 9), r"--hash-k.*--retrieval lsh", code=2)
+            self.assert_fails(run(*ask, "--retrieval", "best"), r"--retrieval.*best", code=2)
+            self.assert_fails(run(*ask, "--retrieval", "lsh", "--hash-k", 25), "--hash-k", code=2)
+
     def test_same_seed_gives_same_bits_at_any_number_of_threads(self):
         models = []
         for threads in (1, 2, 4, 2):
@@ -194,14 +223,14 @@ class GoodRuns(Case):
         self.assertIn("20 tables of simhash, K = 3, buckets of at most 0, rebuilt when 25 % of", done.stderr)
 
     def test_rebuilds_of_every_kind_are_logged_with_their_work(self):
-        for flags in (("--rebuild", "blocking"), ("--rebuild-growth", 0), ("--redraw-every", 2), ("--bucket-policy", "fifo")):
+        for flags in (("--rebuild", "background"), ("--rebuild-growth", 0), ("--redraw-every", 2), ("--bucket-policy", "fifo")):
             log = self.dir / "log"
             done = self.train_run("--log", log, "--rebuild-first", 10, *flags)
             self.assertEqual(done.returncode, 0, done.stderr)
             events = [json.loads(line) for line in log.read_text().splitlines()]
             rebuilds = [event for event in events if event["event"] == "rebuild"]
             self.assertGreater(len(rebuilds), 1)
-            blocking = "blocking" in flags
+            blocking = "background" not in flags
             self.assertEqual(rebuilds[-1]["steps"] == 0, blocking)
             self.assertEqual(rebuilds[-1]["background_seconds"] == 0, blocking)
             self.assertLessEqual(rebuilds[-1]["buckets_used_share"], 1)

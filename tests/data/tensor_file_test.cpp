@@ -421,5 +421,20 @@ TEST_F(TensorFiles, StayAsTheyWereWhereWritingFails) {
     }
 }
 
+TEST_F(TensorFiles, WholeNumbersComeBackAndAreNotTakenForFloats) {
+    const std::vector<std::uint32_t> ids = {0, 7, 0xffffffffU};
+    const std::vector<float> floats = {1, 2};
+    const std::array<TensorSource, 2> tensors = {
+        TensorSource{.name = "ids", .shape = {3}, .data = ids.data(), .dtype = "U32"},
+        TensorSource{.name = "matrix", .shape = {2, 1}, .data = floats.data(), .stride = 1}};
+    write_tensors(name_, tensors, {});
+    const TensorFile file(name_);
+    const auto read = file.read_u32("ids");
+    EXPECT_EQ(std::vector<std::uint32_t>(read.begin(), read.end()), ids);
+    EXPECT_THROW((void)file.read("ids", Shape{3}), Error);
+    EXPECT_THROW((void)file.read_u32("matrix"), Error);
+    EXPECT_THROW((void)file.read_u32("none"), Error);
+}
+
 }  // namespace
 }  // namespace slidekit::data

@@ -60,5 +60,41 @@ TEST(Forms, OfDwtaGiveTheKeysOfTheScalarLevel) {
     }
 }
 
+// The level's own form is what processors without tiles run; widths and numbers of rows and vectors
+// on both sides of whole tiles.
+TEST(Forms, OfByteProductsGiveTheBitsOfTheScalarLevel) {
+    if (!is_supported(Isa::avx512bf16)) GTEST_SKIP() << "this machine cannot run avx512bf16";
+    const KernelTable& vnni = *detail::avx512bf16_table();
+    Draw draw(2);
+    for (const std::size_t quads : {1U, 15U, 16U, 17U, 32U, 64U}) {
+        for (std::size_t round = 0; round < 40; ++round) {
+            const std::size_t count = draw.below(100);
+            const std::size_t vectors = draw.below(100);
+            std::vector<std::uint8_t> x(quads * 4 * vectors);
+            for (std::uint8_t& byte : x) byte = static_cast<std::uint8_t>(draw.bits());
+            std::vector<std::int8_t> rows(200 * 4 * quads);
+            for (std::int8_t& byte : rows) byte = static_cast<std::int8_t>(draw.bits());
+            std::vector<float> scales(200 + vectors);
+            for (float& scale : scales) scale = draw.normal();
+            std::vector<std::uint32_t> ids(count);
+            for (auto& id : ids) id = static_cast<std::uint32_t>(draw.below(200));
+            const auto product = [&](const KernelTable& table) {
+                std::vector<float> out(count * vectors);
+                table.multiply_rows_i8({x.data(), quads, 4 * vectors, 4 * vectors},
+                                       scales.data() + 200,
+                                       {rows.data(), 200, 4 * quads, 4 * quads},
+                                       scales.data(),
+                                       scales.data(),
+                                       ids.data(),
+                                       count,
+                                       {out.data(), count, vectors, vectors});
+                return out;
+            };
+            const std::vector<float> expected = product(*detail::scalar_table());
+            ASSERT_EQ(product(vnni), expected) << quads << " x " << count << " x " << vectors;
+        }
+    }
+}
+
 }  // namespace
 }  // namespace slidekit::kernels

@@ -83,6 +83,32 @@ TEST(Sampling, ALabelsRowFindsTheLabelItself) {
     EXPECT_GE(first_step(output).labels_retrieved, kSamples);
 }
 
+TEST(Sampling, ExactTakesTheBestOfAllNeurons) {
+    LshOutput found = sampled(Sampling::top_k, 40);
+    found.hash = {.k = 1, .l = 40};  // two buckets a table: all are candidates
+    found.bucket_cap = 0;
+    found.rank = Rank::dot_fp32;
+    const StepReport best = first_step(found);
+    const StepReport exact = first_step(sampled(Sampling::exact, 40));
+    EXPECT_EQ(exact.active, best.active);
+    EXPECT_NEAR(exact.loss, best.loss, 1e-5 * best.loss);
+    EXPECT_EQ(exact.candidates, 0U);
+}
+
+TEST(Sampling, StandoutKeepsMoreWhereBetaIsHigher) {
+    LshOutput output = sampled(Sampling::standout, kLabels);
+    std::uint64_t before = 0;
+    for (const float beta : {-4.0F, -1.0F, 2.0F}) {
+        output.beta = beta;
+        const StepReport report = first_step(output);
+        EXPECT_GT(report.active, before);
+        before = report.active;
+    }
+    output.mix.lsh = 5;
+    const StepReport few = first_step(output);
+    EXPECT_LE(few.active, few.labels + kSamples * 5U);
+}
+
 TEST(Sampling, ABatchsSetIsSharedByItsSamples) {
     LshOutput output = testing::some_neurons(8, 0, 20);
     output.scope = Scope::batch;
@@ -98,6 +124,10 @@ TEST(Sampling, AnyNumberOfThreadsChoosesTheSame) {
     outputs[1].sampling = Sampling::threshold;
     outputs[2].query = QueryBy::label;
     outputs[3].scope = Scope::batch;
+    for (const Sampling sampling : {Sampling::exact, Sampling::standout}) {
+        outputs.push_back(testing::some_neurons(40, 10, 10));
+        outputs.back().sampling = sampling;
+    }
     outputs.push_back(testing::some_neurons(40, 10, 10));
     outputs.back().correction = Correction::log_q;
     for (const LshOutput& output : outputs) {

@@ -51,6 +51,18 @@ TEST(Evaluation, PassesOverPointsWithoutLabels) {
     EXPECT_DOUBLE_EQ(precision.at_5, 1.0 / 5);
 }
 
+TEST(Evaluation, LabelsThatTablesDoNotHoldCountAsMisses) {
+    system::Runtime runtime({.threads = 2});
+    nn::Network network = network_that_ranks_by_id(runtime, 10);
+    network.index({{.hash = {.k = 1, .l = 1}, .mix = {}}, {0, 2}, {0, 0, 0}});
+    testing::ToyPoints points(4, 10);
+    points.add({.features = {{0, 1.0F}}, .labels = {0, 1}});
+    const std::uint32_t depths[] = {1, 2, 5};
+    const PrecisionAt precision = evaluate_at(network, points.view(), depths, RetrievalMode::lsh);
+    EXPECT_EQ(precision.candidates, 2U);
+    EXPECT_EQ(precision.at, (std::vector<double>{1, 1.0 / 2, 1.0 / 5}));
+}
+
 TEST(Evaluation, NoPointsGiveZero) {
     system::Runtime runtime({.threads = 2});
     const nn::Network network = network_that_ranks_by_id(runtime, 10);

@@ -2,6 +2,7 @@
 #include <slidekit/train/model_file.hpp>
 
 #include <array>
+#include <cmath>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -106,7 +107,9 @@ TEST(ModelFile, HoldsTheDocumentedTensors) {
         {"input.weight", {kFeatures, kHidden}},
         {"input.bias", {kHidden}},
         {"output.weight", {kLabels, kHidden}},
-        {"output.bias", {kLabels}}};
+        {"output.bias", {kLabels}},
+        {"retrieval.rows", {kLabels}},
+        {"retrieval.centre", {kHidden}}};
     EXPECT_EQ(shapes, expected);
 }
 
@@ -189,6 +192,101 @@ TEST(ModelFile, TensorsOfOtherShapesAreRefusedByName) {
                       {{"slidekit.network",
                         R"({"features":2000000000,"hidden":2000000000,"labels":2000000000})"}});
     expect_refused(folder / "other", "input.weight");
+}
+
+TEST(ModelFile, TablesBuiltFromItFindWhatTheNetworksOwnFind) {
+    const TemporaryFolder folder;
+    system::Runtime runtime({.threads = 2});
+    nn::Network network = trained_network(runtime);
+    save_model(network, folder / "model");
+    nn::Network loaded = load_model(runtime, folder / "model");
+    network.index(network.retrieval_setup());
+    loaded.index(read_retrieval(folder / "model"));
+    const testing::ToyPoints points = testing::random_points(100, kFeatures, kLabels, 5, 2);
+    const nn::Retrieved expected = network.retrieve(points.view(), 5);
+    const nn::Retrieved got = loaded.retrieve(points.view(), 5);
+    EXPECT_EQ(got.candidates, expected.candidates);
+    for (std::size_t i = 0; i < expected.best.size(); ++i)
+        EXPECT_EQ(got.best[i].label, expected.best[i].label);
+}
+
+void expect_no_retrieval(const std::filesystem::path& file, const std::string& why) {
+    try {
+        (void)read_retrieval(file);
+        ADD_FAILURE() << "was taken: " << why;
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::input);
+        EXPECT_THAT(error.what(), HasSubstr(file.string()));
+        EXPECT_THAT(error.what(), HasSubstr(why));
+    }
+}
+
+TEST(ModelFile, WithoutTablesNamesTheRemedy) {
+    const TemporaryFolder folder;
+    system::Runtime runtime({.threads = 1});
+    const nn::Network full(runtime,
+                           {.features = 4, .hidden = 3, .labels = 5, .output = nn::FullOutput{}});
+    save_model(full, folder / "model");
+    expect_no_retrieval(folder / "model", "--retrieval exact");
+    expect_no_retrieval(folder / "missing", "missing");
+}
+
+// A network of 5 labels and 2 hidden units as far as its tables go.
+void write_retrieval(const std::filesystem::path& file,
+                     const std::string& settings,
+                     const std::vector<std::uint32_t>& rows,
+                     const std::vector<float>& centre) {
+    const std::array<data::TensorSource, 2> tensors = {
+        {{"retrieval.rows", {rows.size()}, rows.data(), 0, "U32"},
+         {"retrieval.centre", {centre.size()}, centre.data()}}};
+    data::write_tensors(file,
+                        tensors,
+                        {{"slidekit.network", R"({"features":2,"hidden":2,"labels":5})"},
+                         {"slidekit.retrieval", settings}});
+}
+
+const std::string kSettings =
+    R"({"hash":"simhash","k":4,"l":9,"packing":"concat","seed":7,"centre":"on","bucket-cap":0,)"
+    R"("bits":12,"width":1.5})";
+
+TEST(ModelFile, RowsAndCentreOfTablesAreChecked) {
+    const TemporaryFolder folder;
+    const auto file = folder / "model";
+    write_retrieval(file, kSettings, {0, 4}, {0, 1});
+    EXPECT_EQ(read_retrieval(file).met, (std::vector<std::uint32_t>{0, 4}));
+    EXPECT_EQ(read_retrieval(file).output.hash.l, 9U);
+    const float nan = std::nanf("");
+    for (const std::vector<std::uint32_t>& rows :
+         {std::vector<std::uint32_t>{}, {5}, {0, 0}, {3, 2}, {0, 0xffffffffU}}) {
+        write_retrieval(file, kSettings, rows, {0, 1});
+        expect_no_retrieval(file, "retrieval.rows");
+    }
+    for (const std::vector<float>& centre :
+         {std::vector<float>{}, {1}, {1, 2, 3}, {1, nan}, {INFINITY, 1}}) {
+        write_retrieval(file, kSettings, {0, 4}, centre);
+        expect_no_retrieval(file, "retrieval.centre");
+    }
+}
+
+TEST(ModelFile, SettingsOfTablesAreChecked) {
+    const TemporaryFolder folder;
+    const auto expect = [&](const std::string& from, const std::string& to, const char* why) {
+        std::string settings = kSettings;
+        settings.replace(settings.find(from), from.size(), to);
+        write_retrieval(folder / "model", settings, {0, 4}, {0, 1});
+        expect_no_retrieval(folder / "model", why);
+    };
+    expect("12,", "99,", "\"bits\"");
+    expect("1.5", "0.0", "\"width\"");
+    expect("simhash", "sha1", "hash");
+    expect("concat", "zip", "packing");
+    expect("\"on\"", "true", "centre");
+    for (const char* bad : {"0", "25", "-1", "4.5", "\"4\"", "99999999999"})
+        expect("4", bad, "\"k\"");
+    for (const char* bad : {"0", "4097", "null"}) expect("9", bad, "\"l\"");
+    expect("simhash\",\"k\":4", "dwta\",\"k\":9", "cannot be built");
+    expect("\"bucket-cap\":0", "\"bucket-cap\":4294967296", "bucket-cap");
+    expect("{", "", "hash");
 }
 
 TEST(ModelFile, UnwritablePlaceIsAnOutputError) {

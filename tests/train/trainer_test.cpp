@@ -120,11 +120,8 @@ TEST(Trainer, FallingLearningRatesLearnToo) {
 
 TEST(Trainer, TellsItsObserverInOrder) {
     Training training(small_lsh());
-    const TrainResult result = training.run({.batch = 100,
-                                             .epochs = 3,
-                                             .rebuild_first = 12,
-                                             .rebuild_growth = 0,
-                                             .rebuild = Rebuild::blocking});
+    const TrainResult result =
+        training.run({.batch = 100, .epochs = 3, .rebuild_first = 12, .rebuild_growth = 0});
     const Recorder& seen = training.recorder;
     ASSERT_EQ(seen.rebuilds.size(), 3U);  // before the first step, then at 12 and 24 of 30
     EXPECT_EQ(seen.log.front().kind, 'r');
@@ -146,7 +143,11 @@ TEST(Trainer, TellsItsObserverInOrder) {
 
 TEST(Trainer, RebuildsInTheBackgroundFinishOnSchedule) {
     Training training(small_lsh());
-    (void)training.run({.batch = 100, .epochs = 5, .rebuild_first = 12, .rebuild_growth = 0});
+    (void)training.run({.batch = 100,
+                        .epochs = 5,
+                        .rebuild_first = 12,
+                        .rebuild_growth = 0,
+                        .rebuild = Rebuild::background});
     const auto& rebuilds = training.recorder.rebuilds;
     ASSERT_EQ(rebuilds.size(), 4U);  // begun at 12, 24, 36 and 48 of 50, eight steps each
     EXPECT_EQ(rebuilds[0].rebuild.steps, 0U);
@@ -170,7 +171,6 @@ TEST(Trainer, DriftDecidesWhenToRebuild) {
                             .epochs = 3,
                             .lr = lr,
                             .lr_schedule = {.shape = LearningRateShape::constant},
-                            .rebuild = Rebuild::blocking,
                             .rebuild_drift = share});
     };
     EXPECT_EQ(by_drift(1, 0.02F), 1U);  // a share is never above 1

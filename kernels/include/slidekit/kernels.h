@@ -114,6 +114,20 @@ typedef struct slidekit_matrix_i8 {
     size_t stride; /* elements from row to row, >= dim */
 } slidekit_matrix_i8;
 
+typedef struct slidekit_const_matrix_u8 {
+    const uint8_t* data;
+    size_t rows;
+    size_t dim;
+    size_t stride; /* elements from row to row, >= dim */
+} slidekit_const_matrix_u8;
+
+typedef struct slidekit_matrix_u8 {
+    uint8_t* data;
+    size_t rows;
+    size_t dim;
+    size_t stride; /* elements from row to row, >= dim */
+} slidekit_matrix_u8;
+
 /** One use of a row: by which vector of the batch, and where the value of the pair (row, vector)
  * lives.
  */
@@ -552,6 +566,32 @@ SLIDEKIT_C_API slidekit_status slidekit_dot_rows_i8_scaled_i8_fast(
     const uint32_t* ids,
     size_t count,
     float* out);
+
+/** out[i][s] = x_scales[s] * scales[ids[i]] * (x_s . rows[ids[i]]) + bias[ids[i]], i < count: many
+ * rows of bytes against a batch of byte vectors, for scans of whole layers.
+ *
+ * Four coordinates of a vector stand together: coordinate k of vector s is x[k / 4][4 s + k % 4].
+ * The sum is exact in int32, the rest rounded at each step: the same bits on every level.
+ * Requires: rows.dim = 4 x.rows <= 65536, x.dim = 4 out.dim, out has count rows.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_multiply_rows_i8(
+    slidekit_const_matrix_u8 x,
+    const float* x_scales,
+    slidekit_const_matrix_i8 rows,
+    const float* scales,
+    const float* bias,
+    const uint32_t* ids,
+    size_t count,
+    slidekit_matrix_f32 out);
+SLIDEKIT_C_API slidekit_status slidekit_multiply_rows_i8_fast(
+    slidekit_const_matrix_u8 x,
+    const float* x_scales,
+    slidekit_const_matrix_i8 rows,
+    const float* scales,
+    const float* bias,
+    const uint32_t* ids,
+    size_t count,
+    slidekit_matrix_f32 out);
 
 /** out[slot] = rows[id] . vectors[vector] + bias[id] for every pair of the groups: each row is read
  * once and dotted with all its vectors, which are expected in cache.

@@ -5,6 +5,7 @@
 #include "dot-bf16-inl.hpp"
 #include "dot-inl.hpp"
 #include "i8-inl.hpp"
+#include "i8-product-inl.hpp"
 #include "table.hpp"
 
 namespace slidekit::kernels::detail {
@@ -19,6 +20,7 @@ KernelTable make_table() noexcept {
     table.dot_groups_bf16 = &dot_groups_bf16<Level>;
     table.dot_rows_i8 = &dot_rows_i8<Level>;
     table.dot_rows_i8_scaled = &dot_rows_i8_scaled<Level>;
+    table.multiply_rows_i8 = &multiply_rows_i8<Level>;
     return table;
 }
 

@@ -40,25 +40,6 @@ std::uint64_t elements_of(const std::vector<std::uint64_t>& shape) {
     return elements;
 }
 
-std::string header_of(std::span<const TensorSource> tensors,
-                      const std::map<std::string, std::string>& metadata) {
-    nlohmann::ordered_json entries = nlohmann::ordered_json::object();
-    if (!metadata.empty()) entries["__metadata__"] = metadata;
-    std::uint64_t at = 0;
-    for (const TensorSource& tensor : tensors) {
-        const std::uint64_t end = at + elements_of(tensor.shape) * sizeof(float);
-        entries[tensor.name] = {
-            {"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {at, end}}};
-        at = end;
-    }
-    // Names of files may be of any encoding, JSON is UTF-8 only: what is not is marked, never an
-    // error.
-    std::string header = entries.dump(-1, ' ', false, json::error_handler_t::replace);
-    const std::size_t used = (sizeof(std::uint64_t) + header.size()) % kAlignment;
-    header.append((kAlignment - used) % kAlignment, ' ');
-    return header;
-}
-
 // Bytes of an element, 0 for a type that the format does not know.
 std::uint64_t element_bytes(std::string_view dtype) {
     struct Type {
@@ -85,30 +66,53 @@ std::uint64_t element_bytes(std::string_view dtype) {
     return type == kTypes.end() ? 0 : type->bytes;
 }
 
+std::string header_of(std::span<const TensorSource> tensors,
+                      const std::map<std::string, std::string>& metadata) {
+    nlohmann::ordered_json entries = nlohmann::ordered_json::object();
+    if (!metadata.empty()) entries["__metadata__"] = metadata;
+    std::uint64_t at = 0;
+    for (const TensorSource& tensor : tensors) {
+        const std::uint64_t end = at + elements_of(tensor.shape) * element_bytes(tensor.dtype);
+        entries[tensor.name] = {
+            {"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {at, end}}};
+        at = end;
+    }
+    // Names of files may be of any encoding, JSON is UTF-8 only: what is not is marked, never an
+    // error.
+    std::string header = entries.dump(-1, ' ', false, json::error_handler_t::replace);
+    const std::size_t used = (sizeof(std::uint64_t) + header.size()) % kAlignment;
+    header.append((kAlignment - used) % kAlignment, ' ');
+    return header;
+}
+
 void write_tensor(AtomicFile& out, const TensorSource& tensor) {
-    if (elements_of(tensor.shape) == 0) return;
+    const std::uint64_t elements = elements_of(tensor.shape);
+    if (elements == 0) return;
     const std::size_t columns = tensor.shape.back();
+    const std::size_t element = element_bytes(tensor.dtype);
     if (!tensor.read_row && (tensor.shape.size() < 2 || tensor.stride == columns)) {
-        out.write(tensor.data, elements_of(tensor.shape) * sizeof(float));
+        out.write(tensor.data, elements * element);
         return;
     }
     // Padded rows are packed in blocks of about a megabyte: one write each, and no second copy of
     // the whole.
     const std::size_t rows = tensor.shape.front();
-    const std::size_t block =
-        std::max<std::size_t>(1, (std::size_t{1} << 18) / std::max<std::size_t>(1, columns));
-    std::vector<float> packed(std::min(block, rows) * columns);
+    const std::size_t row_bytes = columns * element;
+    const std::size_t block = std::max<std::size_t>(1, (std::size_t{1} << 20) / row_bytes);
+    std::vector<std::byte> packed(std::min(block, rows) * row_bytes);
+    const auto* const source = static_cast<const std::byte*>(tensor.data);
     for (std::size_t begin = 0; begin < rows; begin += block) {
         const std::size_t count = std::min(block, rows - begin);
         for (std::size_t i = 0; i < count; ++i) {
-            float* const to = packed.data() + i * columns;
             if (tensor.read_row) {
-                tensor.read_row(begin + i, to);
-            } else {
-                std::copy_n(tensor.data + (begin + i) * tensor.stride, columns, to);
+                tensor.read_row(begin + i, reinterpret_cast<float*>(packed.data() + i * row_bytes));
+                continue;
             }
+            std::copy_n(source + (begin + i) * tensor.stride * element,
+                        row_bytes,
+                        packed.data() + i * row_bytes);
         }
-        out.write(packed.data(), count * columns * sizeof(float));
+        out.write(packed.data(), count * row_bytes);
     }
 }
 
@@ -147,6 +151,9 @@ struct TensorFile::State {
     void read_header(std::span<const std::byte> all);
     void read_tensor(const std::string& name, const json& entry, std::span<const std::byte> data);
     void check_cover(std::size_t data_bytes) const;
+    [[nodiscard]] const TensorInfo& find(const std::string& name, const char* dtype) const;
+    template <class T>
+    [[nodiscard]] std::span<const T> elements(const std::string& name) const;
 };
 
 void TensorFile::State::read_tensor(const std::string& name,
@@ -255,26 +262,43 @@ const std::map<std::string, std::string>& TensorFile::metadata() const noexcept 
 }
 const std::vector<TensorInfo>& TensorFile::tensors() const noexcept { return state_->tensors; }
 
+const TensorInfo& TensorFile::State::find(const std::string& name, const char* dtype) const {
+    const auto info = std::find_if(
+        tensors.begin(), tensors.end(), [&](const TensorInfo& it) { return it.name == name; });
+    if (info == tensors.end()) refuse_use(fmt::format("tensor {} is missing", name));
+    if (info->dtype != dtype)
+        refuse_use(fmt::format("tensor {} is {}, {} is wanted", name, info->dtype, dtype));
+    return *info;
+}
+
+template <class T>
+std::span<const T> TensorFile::State::elements(const std::string& name) const {
+    const std::span<const std::byte> place = bytes.at(name);
+    // Files of other writers may start a tensor anywhere; reading elements there is undefined.
+    if (reinterpret_cast<std::uintptr_t>(place.data()) % alignof(T) != 0)
+        refuse_use(fmt::format("tensor {} is not aligned to {} bytes", name, alignof(T)));
+    return {reinterpret_cast<const T*>(place.data()), place.size() / sizeof(T)};
+}
+
 std::span<const float> TensorFile::read(const std::string& name,
                                         std::span<const std::uint64_t> shape) const {
-    const auto info = std::find_if(state_->tensors.begin(),
-                                   state_->tensors.end(),
-                                   [&](const TensorInfo& tensor) { return tensor.name == name; });
-    if (info == state_->tensors.end())
-        state_->refuse_use(fmt::format("tensor {} is missing", name));
-    if (info->dtype != "F32")
-        state_->refuse_use(fmt::format("tensor {} is {}, F32 is wanted", name, info->dtype));
-    if (!std::equal(shape.begin(), shape.end(), info->shape.begin(), info->shape.end())) {
+    const TensorInfo& info = state_->find(name, "F32");
+    if (!std::equal(shape.begin(), shape.end(), info.shape.begin(), info.shape.end())) {
         state_->refuse_use(fmt::format("tensor {} is {}, {} is wanted",
                                        name,
-                                       fmt::join(info->shape, " x "),
+                                       fmt::join(info.shape, " x "),
                                        fmt::join(shape, " x ")));
     }
-    const std::span<const std::byte> bytes = state_->bytes.at(name);
-    // Files of other writers may start a tensor anywhere; reading floats there is undefined.
-    if (reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(float) != 0)
-        state_->refuse_use(fmt::format("tensor {} is not aligned to 4 bytes", name));
-    return {reinterpret_cast<const float*>(bytes.data()), bytes.size() / sizeof(float)};
+    return state_->elements<float>(name);
+}
+
+std::span<const std::uint32_t> TensorFile::read_u32(const std::string& name) const {
+    const TensorInfo& info = state_->find(name, "U32");
+    if (info.shape.size() != 1) {
+        state_->refuse_use(fmt::format(
+            "tensor {} is {}, one dimension is wanted", name, fmt::join(info.shape, " x ")));
+    }
+    return state_->elements<std::uint32_t>(name);
 }
 
 }  // namespace slidekit::data

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cassert>
 #include <cmath>
 #include <numeric>
 #include <optional>
@@ -17,6 +18,8 @@
 #include "nn/exact_top.hpp"
 #include "nn/finite.hpp"
 #include "nn/input_layer.hpp"
+#include "nn/linear_scan.hpp"
+#include "nn/retrieval.hpp"
 #include "nn/sampled_softmax.hpp"
 
 namespace slidekit::nn {
@@ -34,7 +37,8 @@ void check_correction(const LshOutput& lsh) {
     if (lsh.hash.family != lsh::HashFamily::simhash)
         refuse("needs the SimHash family: of the others no probability of a meeting is known");
     if (lsh.scope == Scope::batch) refuse("is for sets of a sample's own, not of the batch");
-    if (lsh.sampling == Sampling::vanilla || lsh.sampling == Sampling::threshold)
+    if (lsh.sampling != Sampling::top_k && lsh.sampling != Sampling::all &&
+        lsh.sampling != Sampling::none)
         refuse("knows the probabilities of top_k, all and none only");
 }
 
@@ -48,6 +52,11 @@ const NetworkConfig& checked(const NetworkConfig& config) {
     if (const auto* lsh = std::get_if<LshOutput>(&config.output)) {
         require(lsh->mix.uniform_group, "uniform group");
         if (lsh->correction == Correction::log_q) check_correction(*lsh);
+        const bool scans = lsh->sampling == Sampling::exact || lsh->sampling == Sampling::standout;
+        if (scans && lsh->rank != Rank::dot)
+            throw Error(ErrorCode::usage, "rank", "a linear scan needs the 8-bit copies of dot");
+        if (scans && !(lsh->alpha > 0))
+            throw Error(ErrorCode::usage, "alpha", "standout needs a number above 0");
     }
     return config;
 }
@@ -159,6 +168,7 @@ struct Network::State {
     Parameters output;
     std::optional<SampledSoftmax> sampled;
     std::optional<DenseSoftmax> dense;
+    std::optional<Retrieval> tables;  // for predictions
     std::size_t stride = 0;
     std::vector<float> hidden;    // activations, by sample
     std::vector<float> gradient;  // theirs
@@ -268,6 +278,100 @@ std::vector<Ranked> Network::predict(const data::PointsView& points, std::uint32
                       hidden,
                       count,
                       std::span(best).subspan(begin * count, (end - begin) * count));
+        });
+    return best;
+}
+
+RetrievalSetup Network::retrieval_setup() const {
+    const State& state = *state_;
+    const Retrieval* const tables = state.tables ? &*state.tables
+                                    : state.sampled && state.sampled->retrieving()
+                                        ? &state.sampled->retrieval()
+                                        : nullptr;
+    if (tables == nullptr) return {};
+    const auto met = tables->met();
+    const auto centre = tables->query_centre();
+    return {tables->config(), {met.begin(), met.end()}, {centre.begin(), centre.end()}};
+}
+
+RebuildReport Network::index(RetrievalSetup setup) {
+    State& state = *state_;
+    assert(!setup.met.empty() && setup.met.back() < state.config.labels);
+    assert(setup.centre.size() == state.config.hidden);
+    // However training chose and ranked, prediction looks at all candidates.
+    setup.output.sampling = Sampling::top_k;
+    setup.output.rank = Rank::dot;
+    state.tables.emplace(state.runtime,
+                         std::as_const(state.output),
+                         setup.output,
+                         std::move(setup.met),
+                         setup.output.hash.seed);
+    state.tables->set_query_centre(setup.centre);
+    return state.tables->rebuild();
+}
+
+Retrieved Network::retrieve(const data::PointsView& points, std::uint32_t count) const {
+    const State& state = *state_;
+    assert(state.tables);
+    constexpr std::size_t kPointsPerTask = 64;
+    const Retrieval& tables = *state.tables;
+    system::Executor& executor = state.runtime.executor();
+    const std::size_t stride = padded_stride(state.config.hidden);
+    Retrieved retrieved{.best = std::vector<Ranked>(std::size_t{points.points} * count)};
+    std::vector<std::optional<Retrieval::Query>> queries(executor.threads());
+    std::vector<std::uint64_t> candidates(points.points);
+    executor.for_each_piece(
+        points.points,
+        kPointsPerTask,
+        [&](std::size_t begin, std::size_t end, system::Worker worker) {
+            std::optional<Retrieval::Query>& query = queries[worker];
+            if (!query) query.emplace(tables.make_query());
+            std::vector<float> values((end - begin) * stride);
+            std::vector<std::uint32_t> keys((end - begin) * tables.tables());
+            const RowMatrix<float> hidden{values.data(), end - begin, state.config.hidden, stride};
+            state.input.forward(points, begin, hidden);
+            tables.hash_queries(hidden, keys.data(), *query);
+            for (std::size_t i = begin; i < end; ++i) {
+                candidates[i] = tables.top(
+                    hidden.row(i - begin),
+                    std::span(keys).subspan((i - begin) * tables.tables(), tables.tables()),
+                    std::span(retrieved.best).subspan(i * count, count),
+                    *query);
+            }
+        });
+    retrieved.candidates = std::accumulate(candidates.begin(), candidates.end(), std::uint64_t{0});
+    return retrieved;
+}
+
+std::vector<Ranked> Network::scan(const data::PointsView& points, std::uint32_t count) const {
+    const State& state = *state_;
+    assert(state.tables);
+    constexpr std::size_t kPointsPerTask = 512;
+    constexpr std::size_t kLeast = 32;  // 8-bit scores are rough: more are looked at than wanted
+    system::Executor& executor = state.runtime.executor();
+    const std::size_t stride = padded_stride(state.config.hidden);
+    std::vector<float> values(points.points * stride);
+    const RowMatrix<float> hidden{values.data(), points.points, state.config.hidden, stride};
+    executor.for_each_piece(
+        points.points, kPointsPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
+            state.input.forward(
+                points, begin, {hidden.row(begin), end - begin, hidden.dim, stride});
+        });
+    LinearScan scan(executor, state.output, state.tables->copies(), state.tables->met());
+    std::vector<SlotRun> runs;
+    std::vector<std::uint32_t> ids;
+    scan.top(hidden, std::max<std::size_t>(count, kLeast), runs, ids);
+
+    std::vector<Ranked> best(std::size_t{points.points} * count);
+    executor.for_each_piece(
+        points.points, kPointsPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
+            Retrieval::Query query = state.tables->make_query();
+            for (std::size_t i = begin; i < end; ++i) {
+                state.tables->rank(std::span(ids).subspan(runs[i].first, runs[i].count),
+                                   hidden.row(i),
+                                   std::span(best).subspan(i * count, count),
+                                   query);
+            }
         });
     return best;
 }

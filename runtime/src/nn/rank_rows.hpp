@@ -30,6 +30,11 @@ public:
                std::int32_t* dots,
                float* scores) const noexcept;
 
+    /// The bytes, zeros behind the last coordinate up to the stride, and the size of one step of
+    /// each row: a weight is about step times byte.
+    [[nodiscard]] kernels::RowMatrix<const std::int8_t> rows() const noexcept { return rows_; }
+    [[nodiscard]] std::span<const float> steps() const noexcept { return steps_; }
+
 private:
     system::Region region_;
     kernels::RowMatrix<std::int8_t> rows_;

@@ -26,8 +26,9 @@ constexpr float kMeanRate = 0.1F;
 
 Retrieval::Query::Query(std::uint32_t neurons,
                         std::uint32_t dim,
+                        std::size_t hash_floats,
                         lsh::Candidates::Counting counting)
-    : candidates(neurons, counting), walked(neurons), quantized(dim) {}
+    : candidates(neurons, counting), walked(neurons), hash(hash_floats), quantized(dim) {}
 
 Retrieval::Retrieval(system::Runtime& runtime,
                      const Parameters& parameters,
@@ -46,22 +47,26 @@ Retrieval::Query Retrieval::make_query() const {
     const bool counting = config_.rank == Rank::count || config_.sampling == Sampling::threshold;
     return {parameters_.rows(),
             parameters_.dim(),
+            tables_.family().scratch_floats(),
             counting ? lsh::Candidates::Counting::on : lsh::Candidates::Counting::off};
 }
 
 // ---- tables ----
 
-RebuildReport Retrieval::rebuild() {
+void Retrieval::refresh_copies() {
     constexpr std::size_t kRowsPerTask = 256;
+    if (!rank_rows_) return;
+    executor_.for_each_piece(
+        met().size(), kRowsPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
+            std::vector<float> joined(parameters_.dim());
+            for (const std::uint32_t id : met().subspan(begin, end - begin))
+                rank_rows_->refresh(id, parameters_.row(id, joined.data()));
+        });
+}
+
+RebuildReport Retrieval::rebuild() {
     StageClock clock;
-    if (rank_rows_) {
-        executor_.for_each_piece(
-            met().size(), kRowsPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
-                std::vector<float> joined(parameters_.dim());
-                for (const std::uint32_t id : met().subspan(begin, end - begin))
-                    rank_rows_->refresh(id, parameters_.row(id, joined.data()));
-            });
-    }
+    refresh_copies();
     tables_.begin({.rows = RebuildRows::all});
     RebuildReport report = tables_.finish();
     report.seconds = clock.lap();
@@ -85,13 +90,27 @@ void Retrieval::observe(RowMatrix<const float> hidden) {
         kernels::axpy(weight, hidden.row(s), mean_activation_.data(), hidden.dim);
 }
 
+void Retrieval::set_query_centre(std::span<const float> centre) {
+    std::copy_n(centre.begin(), mean_activation_.size(), mean_activation_.begin());
+    mean_activation_known_ = true;
+}
+
+void Retrieval::hash_queries(RowMatrix<const float> hidden,
+                             std::uint32_t* keys,
+                             Query& query) const noexcept {
+    tables_.family().hash_rows(hidden,
+                               config_.centre == Centre::on ? mean_activation_.data() : nullptr,
+                               keys,
+                               {.row_stride = tables(), .table_stride = 1},
+                               query.hash.data());
+}
+
 void Retrieval::hash_queries(RowMatrix<const float> queries,
                              QueryBy kind,
                              std::vector<std::uint32_t>& keys) const {
     constexpr std::size_t kQueriesPerTask = 32;
     keys.resize(queries.rows * tables());
-    const std::span<const float> mean =
-        kind == QueryBy::activation ? activation_centre() : row_centre();
+    const std::span<const float> mean = kind == QueryBy::activation ? query_centre() : row_centre();
     const float* centre = config_.centre == Centre::on ? mean.data() : nullptr;
     std::vector<std::vector<float>> scratch(executor_.threads());
     executor_.for_each_piece(queries.rows,
@@ -193,6 +212,38 @@ std::span<const std::uint32_t> Retrieval::sample(std::span<const std::uint32_t> 
         if (counts[position] >= config_.threshold) query.best.push_back(ids[position]);
     }
     return query.best;
+}
+
+std::size_t Retrieval::top(const float* hidden,
+                           std::span<const std::uint32_t> keys,
+                           std::span<Ranked> best,
+                           Query& query) const {
+    constexpr std::size_t kLeast = 32;  // the ranking is rough: more are looked at than are wanted
+    const std::span<const std::uint32_t> found = candidates(keys, query);
+    const std::span<const std::uint32_t> few =
+        best_of(found, hidden, std::max(2 * best.size(), kLeast), query);
+    rank(few, hidden, best, query);
+    return found.size();
+}
+
+void Retrieval::rank(std::span<const std::uint32_t> few,
+                     const float* hidden,
+                     std::span<Ranked> best,
+                     Query& query) const {
+    if (query.scores.size() < few.size()) query.scores.resize(few.size());
+    parameters_.dot_rows(hidden, few.data(), few.size(), query.scores.data());
+    query.ranked.clear();
+    for (std::size_t i = 0; i < few.size(); ++i)
+        query.ranked.push_back({few[i], query.scores[i] + parameters_.bias()[few[i]]});
+    const std::size_t given = std::min(best.size(), few.size());
+    std::partial_sort(query.ranked.begin(),
+                      query.ranked.begin() + static_cast<std::ptrdiff_t>(given),
+                      query.ranked.end(),
+                      [](const Ranked& a, const Ranked& b) {
+                          return a.score > b.score || (a.score == b.score && a.label < b.label);
+                      });
+    std::copy_n(query.ranked.begin(), given, best.begin());
+    std::fill(best.begin() + static_cast<std::ptrdiff_t>(given), best.end(), Ranked::none());
 }
 
 // ---- quality ----

@@ -32,30 +32,44 @@ public:
 
     /// Scratch of one query at a time: one for each thread that asks.
     struct Query {
-        Query(std::uint32_t neurons, std::uint32_t dim, lsh::Candidates::Counting counting);
+        Query(std::uint32_t neurons,
+              std::uint32_t dim,
+              std::size_t hash_floats,
+              lsh::Candidates::Counting counting);
 
         lsh::Candidates candidates;
         lsh::StampSet walked;              // what vanilla sampling has met
         std::vector<std::uint32_t> order;  // of the tables, for it
+        std::vector<float> hash;
         std::vector<std::uint8_t> quantized;
         std::vector<std::int32_t> dots;
         std::vector<float> scores;
         std::vector<std::uint32_t> best;
+        std::vector<Ranked> ranked;
     };
     [[nodiscard]] Query make_query() const;
 
     /// Takes copies of all rows and hashes them, whoever has changed them.
     RebuildReport rebuild();
     [[nodiscard]] RowTables& row_tables() noexcept { return tables_; }
+    /// Takes the 8-bit copies of all rows in the tables anew.
+    void refresh_copies();
     /// Tells of a row that has changed. scratch: dim floats.
     void refresh(std::uint32_t id, float* scratch) noexcept;
     /// Moves the queries' centre towards the mean of these activations.
     void observe(kernels::RowMatrix<const float> hidden);
+    /// The queries' centre: what observe() has made of it, or a known one. Requires: dim elements.
+    [[nodiscard]] std::span<const float> query_centre() const noexcept { return mean_activation_; }
+    void set_query_centre(std::span<const float> centre);
 
     /// Keys of all queries, which are activations or weight rows: keys[query * tables() + table].
     void hash_queries(kernels::RowMatrix<const float> queries,
                       QueryBy kind,
                       std::vector<std::uint32_t>& keys) const;
+    /// The same on the caller's thread alone, into room for hidden.rows * tables() keys.
+    void hash_queries(kernels::RowMatrix<const float> hidden,
+                      std::uint32_t* keys,
+                      Query& query) const noexcept;
     [[nodiscard]] std::size_t tables() const noexcept { return config_.hash.l; }
 
     /// The distinct ids in the buckets of a query's keys. Valid until the query's next use.
@@ -81,12 +95,26 @@ public:
                                                      : query.candidates.contains(id);
     }
 
-    /// What the rows in the tables, and the activations, are centred on; zero without centring.
+    /// What the rows in the tables are centred on; zero without centring.
     [[nodiscard]] std::span<const float> row_centre() const noexcept { return tables_.centre(); }
-    [[nodiscard]] std::span<const float> activation_centre() const noexcept {
-        return mean_activation_;
-    }
 
+    /// The candidates of highest logit, best first, ties to the lower id; what is not found is
+    /// Ranked::kNone. Scores are computed from the fp32 rows, of the best few dozen by the ranking
+    /// of the configuration. Returns the number of candidates.
+    std::size_t top(const float* hidden,
+                    std::span<const std::uint32_t> keys,
+                    std::span<Ranked> best,
+                    Query& query) const;
+
+    /// Of these ids those of highest logit, in the same form.
+    void rank(std::span<const std::uint32_t> ids,
+              const float* hidden,
+              std::span<Ranked> best,
+              Query& query) const;
+
+    /// 8-bit copies of the rows. Requires: they are ranked by them (Rank::dot).
+    [[nodiscard]] const RankRows& copies() const noexcept { return *rank_rows_; }
+    [[nodiscard]] const LshOutput& config() const noexcept { return config_; }
     /// Neurons that the tables hold, ascending.
     [[nodiscard]] std::span<const std::uint32_t> met() const noexcept { return tables_.met(); }
 

@@ -44,6 +44,10 @@ SampledSoftmax::SampledSoftmax(system::Runtime& runtime,
       config_(config),
       seed_(seed),
       retrieval_(runtime, parameters, config, std::move(met), seed) {
+    if (config.sampling == Sampling::exact || config.sampling == Sampling::standout) {
+        scan_.emplace(executor_, parameters, retrieval_.copies(), retrieval_.met());
+        retrieval_.refresh_copies();
+    }
     for (unsigned worker = 0; worker < executor_.threads(); ++worker) {
         scratch_.emplace_back(retrieval_.make_query(), parameters.rows());
     }
@@ -115,6 +119,21 @@ std::span<const std::uint32_t> SampledSoftmax::retrieve(const OutputStep& step,
     return chosen;
 }
 
+void SampledSoftmax::scan(const OutputStep& step) {
+    if (config_.sampling == Sampling::exact) {
+        scan_->top(step.hidden, config_.mix.lsh, scan_runs_, scan_ids_);
+        return;
+    }
+    scan_->standout(step.hidden,
+                    {.alpha = config_.alpha,
+                     .beta = config_.beta,
+                     .most = config_.mix.lsh,
+                     .seed = seed_,
+                     .step = step.step},
+                    scan_runs_,
+                    scan_ids_);
+}
+
 // Labels come first, so that slot i < |Y| of a sample is its i-th label; then what the tables gave.
 void SampledSoftmax::select(const OutputStep& step, std::size_t sample, Scratch& scratch) {
     const data::PointsView& batch = step.batch;
@@ -131,6 +150,8 @@ void SampledSoftmax::select(const OutputStep& step, std::size_t sample, Scratch&
     const std::uint32_t own = run.count;
     if (retrieving()) {
         for (const std::uint32_t id : retrieve(step, sample, scratch)) add(id);
+    } else if (scan_) {
+        for (const std::uint32_t id : scanned(sample)) add(id);
     }
     retrieved_[sample] = run.count - own;
 
@@ -157,9 +178,11 @@ std::span<const std::uint32_t> SampledSoftmax::shared_set(const OutputStep& step
     lay_out_slots(step.batch);
     hash(step);
     report.seconds.hash += clock.lap();
+    if (scan_) scan(step);
     executor_.for_each(step.batch.points, [&](std::size_t s, system::Worker worker) {
-        if (step.batch.labels_of(s).empty() || !retrieving()) return;
-        const std::span<const std::uint32_t> chosen = retrieve(step, s, scratch_[worker]);
+        if (step.batch.labels_of(s).empty() || !(retrieving() || scan_)) return;
+        const std::span<const std::uint32_t> chosen =
+            scan_ ? scanned(s) : retrieve(step, s, scratch_[worker]);
         std::copy(chosen.begin(), chosen.end(), ids_.begin() + runs_[s].first);
         runs_[s].count = static_cast<std::uint32_t>(chosen.size());
     });
@@ -194,7 +217,7 @@ void SampledSoftmax::correct(const OutputStep& step) {
     const std::size_t dim = parameters_.dim();
     const std::size_t stride = padded_stride(dim);
     const std::span<const float> row_centre = retrieval_.row_centre();
-    const std::span<const float> centre = retrieval_.activation_centre();
+    const std::span<const float> centre = retrieval_.query_centre();
     centred_.resize(samples * stride);
     angles_.resize(values_.size());
     const RowMatrix<float> centred{centred_.data(), samples, dim, stride};
@@ -307,6 +330,7 @@ void SampledSoftmax::step(const OutputStep& step, StepReport& report) {
     lay_out_slots(step.batch);
     hash(step);
     report.seconds.hash += clock.lap();
+    if (scan_) scan(step);
 
     // A rebuild's slice runs beside, its larger pieces first.
     RowTables& tables = retrieval_.row_tables();

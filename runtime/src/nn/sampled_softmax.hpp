@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include <slidekit/system/runtime.hpp>
 
 #include "nn/grouping.hpp"
+#include "nn/linear_scan.hpp"
 #include "nn/output_step.hpp"
 #include "nn/retrieval.hpp"
 
@@ -39,9 +41,14 @@ public:
     /// Tells of rows that another has updated.
     void refresh(std::span<const std::uint32_t> ids);
 
+    /// Whether neurons come from the tables.
+    [[nodiscard]] bool retrieving() const noexcept {
+        return config_.mix.lsh > 0 && config_.sampling != Sampling::none && !scan_;
+    }
     /// Nothing without tables.
     RebuildReport rebuild() { return retrieving() ? retrieval_.rebuild() : RebuildReport{}; }
     [[nodiscard]] RowTables& row_tables() noexcept { return retrieval_.row_tables(); }
+    [[nodiscard]] const Retrieval& retrieval() const noexcept { return retrieval_; }
 
     /// Share of the exact top `mix.lsh` of the rows in the tables that are among a point's
     /// candidates, over all rows of `hidden`.
@@ -50,10 +57,6 @@ public:
 private:
     struct Scratch;
 
-    [[nodiscard]] bool retrieving() const noexcept {
-        return config_.mix.lsh > 0 && config_.sampling != Sampling::none;
-    }
-
     void lay_out_slots(const data::PointsView& batch);
     void hash(const OutputStep& step);
     /// The sample's share of the tables' neurons; counts what was found.
@@ -61,6 +64,10 @@ private:
                                             std::size_t sample,
                                             Scratch& scratch);
     void select(const OutputStep& step, std::size_t sample, Scratch& scratch);
+    void scan(const OutputStep& step);
+    [[nodiscard]] std::span<const std::uint32_t> scanned(std::size_t sample) const {
+        return std::span(scan_ids_).subspan(scan_runs_[sample].first, scan_runs_[sample].count);
+    }
     void correct(const OutputStep& step);
     void softmax(const OutputStep& step, std::size_t sample);
     void update(const OutputStep& step, std::size_t piece);
@@ -70,6 +77,7 @@ private:
     LshOutput config_;
     std::uint64_t seed_;
     Retrieval retrieval_;
+    std::optional<LinearScan> scan_;  // for Sampling::exact and standout
 
     // One step's working set, kept from step to step.
     std::vector<Scratch> scratch_;           // by worker
@@ -81,6 +89,8 @@ private:
     std::vector<float> angles_;              // by slot: inner product of the centred vectors
     std::vector<SlotRun> runs_;              // by sample: its active set within ids_, labels first
     std::vector<std::uint32_t> ids_;
+    std::vector<SlotRun> scan_runs_;  // by sample: what the scan chose, within scan_ids_
+    std::vector<std::uint32_t> scan_ids_;
     std::vector<std::uint32_t> shared_;       // shared_set()
     std::vector<float> values_;               // by slot: logit, then gradient
     std::vector<StepReport> sample_reports_;  // by sample, added in order

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 namespace slidekit::train {
@@ -23,7 +24,8 @@ data::PointsView slice(const data::PointsView& points, std::size_t begin, std::s
 
 PrecisionAt evaluate_at(const nn::Network& network,
                         const data::PointsView& points,
-                        std::span<const std::uint32_t> depths) {
+                        std::span<const std::uint32_t> depths,
+                        RetrievalMode mode) {
     constexpr std::size_t kPointsPerBlock = 8192;
     const std::uint32_t deepest =
         depths.empty() ? 0 : *std::max_element(depths.begin(), depths.end());
@@ -33,7 +35,15 @@ PrecisionAt evaluate_at(const nn::Network& network,
     for (std::size_t begin = 0; begin < points.points; begin += kPointsPerBlock) {
         const std::size_t end = std::min<std::size_t>(points.points, begin + kPointsPerBlock);
         const data::PointsView block = slice(points, begin, end);
-        const std::vector<nn::Ranked> best = network.predict(block, depth);
+        std::vector<nn::Ranked> best;
+        if (mode == RetrievalMode::lsh) {
+            nn::Retrieved retrieved = network.retrieve(block, depth);
+            best = std::move(retrieved.best);
+            precision.candidates += retrieved.candidates;
+        } else {
+            best = mode == RetrievalMode::scan ? network.scan(block, depth)
+                                               : network.predict(block, depth);
+        }
         for (std::size_t i = 0; i < block.points; ++i) {
             const std::span<const std::uint32_t> labels = block.labels_of(i);
             if (labels.empty()) continue;

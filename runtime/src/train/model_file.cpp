@@ -3,7 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <initializer_list>
+#include <map>
+#include <span>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -15,6 +20,15 @@ namespace slidekit::train {
 namespace {
 
 constexpr const char* kConfigKey = "slidekit.network";
+constexpr const char* kRetrievalKey = "slidekit.retrieval";
+constexpr const char* kRows = "retrieval.rows";
+constexpr const char* kCentre = "retrieval.centre";
+
+// In the order of lsh::HashFamily, lsh::Packing and nn::Centre.
+constexpr std::array kFamilies = {"simhash", "hadamard", "dwta", "wta", "doph", "pstable"};
+constexpr std::array kPackings = {"concat", "slide-compat"};
+constexpr std::array kCentres = {"on", "off"};
+constexpr std::uint32_t kMostCodes = 64;
 
 std::string output_name(const nn::OutputConfig& output) {
     if (std::holds_alternative<nn::LshOutput>(output)) return "lsh";
@@ -27,21 +41,91 @@ Error foreign(const std::filesystem::path& file, const std::string& what) {
             what + "; is it a model that `slidekit train --model` wrote?"};
 }
 
+// One JSON object of the metadata, whose values are looked up one by one and refused by name.
+class Settings {
+public:
+    Settings(const data::TensorFile& tensors, const std::filesystem::path& file, const char* key)
+        : file_(file) {
+        const auto entry = tensors.metadata().find(key);
+        if (entry == tensors.metadata().end())
+            throw foreign(file, std::string("its metadata has no \"") + key + "\"");
+        values_ = nlohmann::json::parse(entry->second, nullptr, false);
+    }
+
+    [[nodiscard]] std::uint64_t number(const char* key,
+                                       std::uint64_t least,
+                                       std::uint64_t most) const {
+        if (!has(key) || !values_[key].is_number_unsigned()) refuse(key);
+        const auto value = values_[key].get<std::uint64_t>();
+        if (value < least || value > most) refuse(key);
+        return value;
+    }
+    [[nodiscard]] float positive(const char* key) const {
+        if (!has(key) || !values_[key].is_number()) refuse(key);
+        const auto value = values_[key].get<float>();
+        if (!(value > 0) || !std::isfinite(value)) refuse(key);
+        return value;
+    }
+    /// Position of the text among those that are known.
+    [[nodiscard]] std::size_t choice(const char* key, std::span<const char* const> known) const {
+        if (!has(key) || !values_[key].is_string()) refuse(key);
+        const auto found = std::find(known.begin(), known.end(), values_[key].get<std::string>());
+        if (found == known.end()) refuse(key);
+        return static_cast<std::size_t>(found - known.begin());
+    }
+
+private:
+    [[nodiscard]] bool has(const char* key) const {
+        return values_.is_object() && values_.contains(key);
+    }
+    [[noreturn]] void refuse(const char* key) const {
+        throw foreign(file_, std::string("its configuration has no usable \"") + key + "\"");
+    }
+
+    const std::filesystem::path& file_;
+    nlohmann::json values_;
+};
+
 ModelShape shape_of(const data::TensorFile& tensors, const std::filesystem::path& file) {
-    const auto& metadata = tensors.metadata();
-    const auto entry = metadata.find(kConfigKey);
-    if (entry == metadata.end())
-        throw foreign(file, std::string("its metadata has no \"") + kConfigKey + "\"");
-    const nlohmann::json config = nlohmann::json::parse(entry->second, nullptr, false);
+    const Settings settings(tensors, file, kConfigKey);
     const auto number = [&](const char* key) {
-        if (!config.is_object() || !config.contains(key) || !config[key].is_number_unsigned() ||
-            config[key].get<std::uint64_t>() == 0 ||
-            config[key].get<std::uint64_t>() > 0x7fffffff) {
-            throw foreign(file, std::string("its configuration has no usable \"") + key + "\"");
-        }
-        return config[key].get<std::uint32_t>();
+        return static_cast<std::uint32_t>(settings.number(key, 1, 0x7fffffff));
     };
     return {.features = number("features"), .hidden = number("hidden"), .labels = number("labels")};
+}
+
+std::string retrieval_json(const nn::LshOutput& output) {
+    const nlohmann::json json = {
+        {"hash", kFamilies[static_cast<std::size_t>(output.hash.family)]},
+        {"bits", output.hash.bits},
+        {"width", output.hash.width},
+        {"k", output.hash.k},
+        {"l", output.hash.l},
+        {"packing", output.hash.packing == lsh::Packing::concat ? "concat" : "slide-compat"},
+        {"seed", output.hash.seed},
+        {"centre", output.centre == nn::Centre::on ? "on" : "off"},
+        {"bucket-cap", output.bucket_cap}};
+    return json.dump();
+}
+
+nn::LshOutput retrieval_output(const Settings& settings) {
+    constexpr std::uint64_t kMost32 = 0xffffffff;
+    nn::LshOutput output;
+    const auto number = [&](const char* key, std::uint64_t least, std::uint64_t most) {
+        return static_cast<std::uint32_t>(settings.number(key, least, most));
+    };
+    output.hash.family = static_cast<lsh::HashFamily>(settings.choice("hash", kFamilies));
+    output.hash.bits = number("bits", 0, lsh::kMaxKeyBits);
+    output.hash.width = settings.positive("width");
+    output.hash.packing = std::array{
+        lsh::Packing::concat, lsh::Packing::slide_compat}[settings.choice("packing", kPackings)];
+    output.hash.k = number("k", 1, kMostCodes);
+    output.hash.l = number("l", 1, lsh::kMaxTables);
+    output.hash.seed = settings.number("seed", 0, ~std::uint64_t{0});
+    output.centre =
+        std::array{nn::Centre::on, nn::Centre::off}[settings.choice("centre", kCentres)];
+    output.bucket_cap = number("bucket-cap", 0, kMost32);
+    return output;
 }
 
 void copy_rows(std::span<const float> from, kernels::RowMatrix<float> to) {
@@ -65,18 +149,57 @@ void save_model(const nn::Network& network, const std::filesystem::path& file) {
         return source;
     };
     const auto vector = [](const char* name, std::span<const float> values) {
-        return data::TensorSource{name, {values.size()}, values.data(), 0, {}};
+        return data::TensorSource{.name = name, .shape = {values.size()}, .data = values.data()};
     };
-    const std::array<data::TensorSource, 4> tensors = {
-        matrix("input.weight", network.input()),
-        vector("input.bias", network.hidden_bias()),
-        matrix("output.weight", network.output()),
-        vector("output.bias", network.output().bias())};
-    data::write_tensors(file, tensors, {{kConfigKey, json.dump()}});
+    std::vector<data::TensorSource> tensors = {matrix("input.weight", network.input()),
+                                               vector("input.bias", network.hidden_bias()),
+                                               matrix("output.weight", network.output()),
+                                               vector("output.bias", network.output().bias())};
+    std::map<std::string, std::string> metadata = {{kConfigKey, json.dump()}};
+    const nn::RetrievalSetup retrieval = network.retrieval_setup();
+    if (!retrieval.met.empty()) {
+        tensors.push_back({kRows, {retrieval.met.size()}, retrieval.met.data(), 0, "U32"});
+        tensors.push_back(vector(kCentre, retrieval.centre));
+        metadata[kRetrievalKey] = retrieval_json(retrieval.output);
+    }
+    data::write_tensors(file, tensors, metadata);
 }
 
 ModelShape read_model_shape(const std::filesystem::path& file) {
     return shape_of(data::TensorFile(file), file);
+}
+
+nn::RetrievalSetup read_retrieval(const std::filesystem::path& file) {
+    const data::TensorFile tensors(file);
+    const ModelShape shape = shape_of(tensors, file);
+    if (!tensors.metadata().contains(kRetrievalKey)) {
+        throw Error(ErrorCode::input,
+                    file.string(),
+                    "the model has no hash tables (it was trained with another output than lsh, or "
+                    "by an older version); use --retrieval exact, or train with --output lsh");
+    }
+    nn::RetrievalSetup setup;
+    setup.output = retrieval_output(Settings(tensors, file, kRetrievalKey));
+    try {
+        (void)lsh::key_bits(setup.output.hash);
+    } catch (const Error& error) {
+        throw foreign(file, std::string("its tables cannot be built (") + error.what() + ")");
+    }
+    const std::span<const std::uint32_t> rows = tensors.read_u32(kRows);
+    if (rows.empty()) throw foreign(file, std::string(kRows) + " is empty");
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        if (rows[i] < shape.labels && (i == 0 || rows[i] > rows[i - 1])) continue;
+        throw foreign(file,
+                      kRows + ("[" + std::to_string(i) + "] is " + std::to_string(rows[i])) +
+                          ", not above the one before and below " + std::to_string(shape.labels));
+    }
+    const std::span<const float> centre =
+        tensors.read(kCentre, std::array{std::uint64_t{shape.hidden}});
+    if (!std::all_of(centre.begin(), centre.end(), [](float x) { return std::isfinite(x); }))
+        throw foreign(file, std::string(kCentre) + " holds what is no finite number");
+    setup.met.assign(rows.begin(), rows.end());
+    setup.centre.assign(centre.begin(), centre.end());
+    return setup;
 }
 
 nn::Network load_model(system::Runtime& runtime, const std::filesystem::path& file) {

@@ -49,7 +49,8 @@ data::Batch spread(const data::PointsView& points, std::uint32_t count) {
 
 bool has_tables(const nn::OutputConfig& output) {
     const auto* lsh = std::get_if<nn::LshOutput>(&output);
-    return lsh != nullptr && lsh->sampling != nn::Sampling::none;
+    return lsh != nullptr && lsh->sampling != nn::Sampling::none &&
+           lsh->sampling != nn::Sampling::exact && lsh->sampling != nn::Sampling::standout;
 }
 
 class Loop {
@@ -156,6 +157,9 @@ private:
         const std::uint32_t gap = config_.rebuild_drift > 0 ? kDriftGap : rebuilds_.gap();
         nn::RebuildPlan plan;
         if (config_.rebuild == Rebuild::background) plan.steps = background_steps(gap);
+        // Dense Adam moves the rows that a step has not touched too.
+        if (network_.config().optimizer == nn::Optimizer::adam_dense)
+            plan.rows = nn::RebuildRows::all;
         if (config_.redraw_every > 0 && ++rebuilds_done_ % config_.redraw_every == 0)
             plan.functions = nn::HashFunctions::redraw;
         network_.begin_rebuild(plan);

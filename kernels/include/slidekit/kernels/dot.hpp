@@ -68,6 +68,21 @@ SLIDEKIT_API void dot_rows_i8_scaled(const std::int8_t* x,
                                      std::size_t count,
                                      float* out) noexcept;
 
+/// out[i][s] = x_scales[s] * scales[ids[i]] * (x_s . rows[ids[i]]) + bias[ids[i]], i < count: many
+/// rows of bytes against a batch of byte vectors, for scans of whole layers.
+///
+/// Four coordinates of a vector stand together: coordinate k of vector s is x[k / 4][4 s + k % 4].
+/// The sum is exact in int32, the rest rounded at each step: the same bits on every level.
+/// Requires: rows.dim = 4 x.rows <= 65536, x.dim = 4 out.dim, out has count rows.
+SLIDEKIT_API void multiply_rows_i8(RowMatrix<const std::uint8_t> x,
+                                   const float* x_scales,
+                                   RowMatrix<const std::int8_t> rows,
+                                   const float* scales,
+                                   const float* bias,
+                                   const std::uint32_t* ids,
+                                   std::size_t count,
+                                   RowMatrix<float> out) noexcept;
+
 /// out[slot] = rows[id] . vectors[vector] + bias[id] for every pair of the groups: each row is read
 /// once and dotted with all its vectors, which are expected in cache.
 ///

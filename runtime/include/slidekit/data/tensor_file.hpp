@@ -17,17 +17,18 @@
 
 namespace slidekit::data {
 
-/// A tensor to be written: rows of `shape.back()` floats that stand `stride` apart in memory.
+/// A tensor to be written: rows of `shape.back()` elements that stand `stride` apart in memory.
 struct TensorSource {
     std::string name;
     std::vector<std::uint64_t> shape;  // one or two dimensions
-    const float* data = nullptr;
-    std::size_t stride = 0;  // floats from row to row; for one dimension unused
-    /// Instead of data: copies row i, of two dimensions, to `out`.
+    const void* data = nullptr;
+    std::size_t stride = 0;  // elements from row to row; for one dimension unused
+    std::string dtype = "F32";
+    /// Instead of data: copies row i, of two dimensions, to `out`. F32 only.
     std::function<void(std::size_t i, float* out)> read_row = nullptr;
 };
 
-/// Writes dtype F32 tensors and string metadata. Throws Error (output); an existing file of that
+/// Writes tensors and string metadata. Throws Error (output); an existing file of that
 /// name is replaced at once or left as it was.
 SLIDEKIT_API void write_tensors(const std::filesystem::path& file,
                                 std::span<const TensorSource> tensors,
@@ -56,6 +57,8 @@ public:
     /// differs.
     [[nodiscard]] std::span<const float> read(const std::string& name,
                                               std::span<const std::uint64_t> shape) const;
+    /// The same of a U32 tensor of one dimension, whatever its length.
+    [[nodiscard]] std::span<const std::uint32_t> read_u32(const std::string& name) const;
 
 private:
     struct State;

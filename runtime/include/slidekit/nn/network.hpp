@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -32,8 +33,11 @@ enum class Rank { dot, dot_fp32, count };
 /// vanilla    tables are walked in random order until there are enough distinct neurons;
 /// threshold  those met in at least LshOutput::threshold tables, the most often met first;
 /// all        the union of all buckets, table after table;
-/// none       no tables at all: the control without hashing.
-enum class Sampling { top_k, vanilla, threshold, all, none };
+/// none       no tables at all: the control without hashing;
+/// exact      no tables: the best of all neurons in them, by a linear scan of 8-bit rows, ranked
+///            again by fp32 (the oracle);
+/// standout   no tables: each with probability sigma(alpha logit + beta) (Ba and Frey [NIPS 2013]).
+enum class Sampling { top_k, vanilla, threshold, all, none, exact, standout };
 
 /// What is hashed to find a sample's neurons: its activation, or the weight row of one of its
 /// labels (LSH negative sampling [ICML 2021]).
@@ -73,6 +77,8 @@ struct LshOutput {
     lsh::BucketPolicy bucket_policy = lsh::BucketPolicy::reservoir;
     Sampling sampling = Sampling::top_k;
     std::uint32_t threshold = 2;  // for Sampling::threshold
+    float alpha = 1;              // for Sampling::standout, above 0
+    float beta = 0;
     QueryBy query = QueryBy::activation;
     Scope scope = Scope::sample;
     Correction correction = Correction::none;  // log_q: SimHash and a sample's own set only
@@ -180,6 +186,25 @@ struct RebuildReport {
 struct Ranked {
     std::uint32_t label = 0;
     float score = 0;
+
+    /// Stands where retrieval found fewer labels than were asked for.
+    static constexpr std::uint32_t kNone = 0xffffffff;
+    [[nodiscard]] static constexpr Ranked none() noexcept {
+        return {kNone, -std::numeric_limits<float>::infinity()};
+    }
+};
+
+/// What finds neurons by hash: the drawn functions, the rows in the tables, the queries' centre.
+struct RetrievalSetup {
+    LshOutput output;                // its mix is of no use here
+    std::vector<std::uint32_t> met;  // neurons that the tables hold, ascending
+    std::vector<float> centre;       // hidden floats
+};
+
+/// Predictions through hash tables.
+struct Retrieved {
+    std::vector<Ranked> best;      // point after point; Ranked::kNone where too few were found
+    std::uint64_t candidates = 0;  // distinct neurons in a point's buckets, over all points
 };
 
 /// Move-only. train_step and the rebuilds are confined to one thread (they use the runtime's
@@ -232,6 +257,22 @@ public:
     /// point; count <= labels.
     [[nodiscard]] std::vector<Ranked> predict(const data::PointsView& points,
                                               std::uint32_t count) const;
+
+    /// The setup of the tables that this network trains or predicts with, of which a model file
+    /// takes note; no rows where there are none.
+    [[nodiscard]] RetrievalSetup retrieval_setup() const;
+    /// Builds tables for retrieve(), over the weights as they are now. Throws Error (memory,
+    /// usage). Requires: at least one row, ascending, below the labels; a centre of `hidden`
+    /// floats.
+    RebuildReport index(RetrievalSetup setup);
+    /// As predict(), among each point's candidates alone: scores are its logits, but a label that
+    /// no bucket gives is missed. Safe from many threads. Requires: index() before.
+    [[nodiscard]] Retrieved retrieve(const data::PointsView& points, std::uint32_t count) const;
+
+    /// The same by looking at each row of the tables in its 8-bit copy: misses hardly anything, and
+    /// takes time in proportion to the rows. Requires: index() before, with Rank::dot.
+    [[nodiscard]] std::vector<Ranked> scan(const data::PointsView& points,
+                                           std::uint32_t count) const;
 
     [[nodiscard]] Parameters& input() noexcept;
     [[nodiscard]] const Parameters& input() const noexcept;

@@ -26,6 +26,7 @@ enum class Purpose : std::uint64_t {
     table_order = 10,
     label_query = 11,
     feature_dropout = 12,
+    standout = 13,
 };
 
 /// The finaliser of SplitMix64: every bit of the result depends on every bit of x.

@@ -20,15 +20,21 @@ struct Precision {
     double at_5 = 0;
 };
 
-/// P@k for each k of `depths` by exact evaluation over all neurons. Ranks beyond the width of the
-/// layer count as misses.
+/// How labels are found: over all neurons, among the candidates of the network's hash tables, or by
+/// 8-bit copies of all rows in them.
+enum class RetrievalMode { exact, lsh, scan };
+
+/// P@k for each k of `depths`. Ranks beyond the width of the layer, or beyond what retrieval finds,
+/// count as misses. Requires: unless exact, Network::index() before.
 struct PrecisionAt {
     std::uint64_t points = 0;
-    std::vector<double> at;  // one for each of depths
+    std::vector<double> at;        // one for each of depths
+    std::uint64_t candidates = 0;  // neurons looked at, summed over all points (lsh)
 };
 [[nodiscard]] SLIDEKIT_API PrecisionAt evaluate_at(const nn::Network& network,
                                                    const data::PointsView& points,
-                                                   std::span<const std::uint32_t> depths);
+                                                   std::span<const std::uint32_t> depths,
+                                                   RetrievalMode mode = RetrievalMode::exact);
 
 /// P@1, P@3 and P@5.
 [[nodiscard]] SLIDEKIT_API Precision evaluate(const nn::Network& network,

@@ -1,5 +1,9 @@
 // A network as a safetensors file: input.weight, input.bias, output.weight, output.bias, and its
 // configuration as JSON in the metadata.
+//
+// Of one that was trained by LSH also what its tables are made from: retrieval.rows (the neurons in
+// them) and retrieval.centre (of the queries). The tables themselves are built again in less time
+// than they would take to read.
 #pragma once
 
 #include <filesystem>
@@ -25,5 +29,9 @@ struct ModelShape {
 /// A network for evaluation and prediction (no tables, no moments). Throws Error (input, memory).
 [[nodiscard]] SLIDEKIT_API nn::Network load_model(system::Runtime& runtime,
                                                   const std::filesystem::path& file);
+
+/// What Network::index() needs to build this model's tables. Throws Error (input) for a file that
+/// has nothing of the kind, naming the remedy, or that contradicts itself.
+[[nodiscard]] SLIDEKIT_API nn::RetrievalSetup read_retrieval(const std::filesystem::path& file);
 
 }  // namespace slidekit::train

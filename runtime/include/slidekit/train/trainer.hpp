@@ -16,7 +16,8 @@
 
 namespace slidekit::train {
 
-/// Rebuilds while training goes on, or while it waits.
+/// Rebuilds while training goes on, or while it waits. The same work either way; in the background
+/// no step waits for all of it, but the tables are older when they serve (bench/README.md).
 enum class Rebuild { background, blocking };
 
 struct TrainConfig {
@@ -29,7 +30,7 @@ struct TrainConfig {
     float weight_decay = 0;     // decoupled, on the rows touched
     std::uint64_t rebuild_first = 50;
     double rebuild_growth = 0.1;
-    Rebuild rebuild = Rebuild::background;
+    Rebuild rebuild = Rebuild::blocking;
     /// Rebuild when this share of bucket keys has changed, in place of the schedule; 0: no. The
     /// trigger of MONGOOSE [ICLR 2021], section 4.1, with a fixed sample of rows.
     double rebuild_drift = 0;

@@ -1,0 +1,113 @@
+// Rows of bytes against a batch of byte vectors in AMX's tiles: a thousand products a cycle where
+// VNNI has 128, so that what remains is to bring rows in and to turn sums into floats.
+//
+// The vectors' layout by fours of coordinates is that of a tile already. Rows are copied first, 32
+// at a time, since a tile's rows stand evenly apart, while ids are any. Four tiles of sums take two
+// loads each of rows and of vectors.
+#pragma once
+
+#include "i8-product-inl.hpp"
+
+namespace slidekit::kernels::detail {
+namespace {
+
+// Tiles 0 to 3 for sums, 4 and 5 for rows, 6 and 7 for vectors, each 16 rows of 64 bytes.
+struct alignas(64) TileShapes {
+    std::uint8_t palette = 1;
+    std::uint8_t start_row = 0;
+    std::uint8_t reserved[14] = {};
+    std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+
+inline constexpr std::size_t kTileSide = 32;       // rows and vectors of four tiles
+inline constexpr std::size_t kMostTileDim = 1024;  // 32 KB of copied rows
+
+// sums[r][c] of 32 rows, dim bytes each, and 32 vectors.
+inline void multiply_tiles(const std::int8_t* rows,
+                           std::size_t dim,
+                           const std::uint8_t* x,
+                           std::size_t x_stride,
+                           std::int32_t* sums) noexcept {
+    constexpr std::size_t kHalf = kTileSide / 2;
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (std::size_t k = 0; k < dim; k += 64, x += kHalf * x_stride) {
+        _tile_loadd(4, rows + k, dim);
+        _tile_loadd(5, rows + kHalf * dim + k, dim);
+        _tile_loadd(6, x, x_stride);
+        _tile_loadd(7, x + 64, x_stride);
+        _tile_dpbsud(0, 4, 6);
+        _tile_dpbsud(1, 4, 7);
+        _tile_dpbsud(2, 5, 6);
+        _tile_dpbsud(3, 5, 7);
+    }
+    constexpr std::size_t kStride = kTileSide * sizeof(std::int32_t);
+    _tile_stored(0, sums, kStride);
+    _tile_stored(1, sums + kHalf, kStride);
+    _tile_stored(2, sums + kHalf * kTileSide, kStride);
+    _tile_stored(3, sums + kHalf * kTileSide + kHalf, kStride);
+}
+
+// What does not fill whole tiles is left to VNNI, whose sums are the same.
+inline void multiply_rows_i8_amx(RowMatrix<const std::uint8_t> x,
+                                 const float* x_scales,
+                                 RowMatrix<const std::int8_t> rows,
+                                 const float* scales,
+                                 const float* bias,
+                                 const std::uint32_t* ids,
+                                 std::size_t count,
+                                 RowMatrix<float> out) noexcept {
+    const bool tiled = rows.dim > 0 && rows.dim % 64 == 0 && rows.dim <= kMostTileDim;
+    const std::size_t tall = tiled && out.dim >= kTileSide ? count - count % kTileSide : 0;
+    const std::size_t wide = tall > 0 ? out.dim - out.dim % kTileSide : 0;
+    if (tall > 0) {
+        alignas(64) std::int8_t copies[kTileSide * kMostTileDim];
+        alignas(64) std::int32_t sums[kTileSide * kTileSide];
+        const TileShapes shapes;
+        _tile_loadconfig(&shapes);
+        for (std::size_t i = 0; i < tall; i += kTileSide) {
+            for (std::size_t r = 0; r < kTileSide; ++r) {
+                __builtin_memcpy(copies + r * rows.dim, rows.row(ids[i + r]), rows.dim);
+                if (i + kTileSide + r < count)
+                    prefetch_row_to_l2(rows.row(ids[i + kTileSide + r]), rows.dim);
+            }
+            for (std::size_t c = 0; c < wide; c += kTileSide) {
+                multiply_tiles(copies, rows.dim, x.data + 4 * c, x.stride, sums);
+                const __m512 x0 = _mm512_loadu_ps(x_scales + c);
+                const __m512 x1 = _mm512_loadu_ps(x_scales + c + 16);
+                for (std::size_t r = 0; r < kTileSide; ++r) {
+                    const __m512 scale = _mm512_set1_ps(scales[ids[i + r]]);
+                    const __m512 shift = _mm512_set1_ps(bias[ids[i + r]]);
+                    const auto number = [&](std::size_t j) SLIDEKIT_INLINE {
+                        return _mm512_cvtepi32_ps(_mm512_load_si512(sums + r * kTileSide + j));
+                    };
+                    float* const to = out.row(i + r) + c;
+                    const __m512 y0 = _mm512_mul_ps(number(0), _mm512_mul_ps(x0, scale));
+                    const __m512 y1 = _mm512_mul_ps(number(16), _mm512_mul_ps(x1, scale));
+                    _mm512_storeu_ps(to, _mm512_add_ps(y0, shift));
+                    _mm512_storeu_ps(to + 16, _mm512_add_ps(y1, shift));
+                }
+            }
+        }
+        _tile_release();
+    }
+    const auto rest = [&](std::size_t from, std::size_t to, std::size_t at) SLIDEKIT_INLINE {
+        if (from == to || at == out.dim) return;
+        multiply_rows_i8<Avx512>({x.data + 4 * at, x.rows, x.dim - 4 * at, x.stride},
+                                 x_scales + at,
+                                 rows,
+                                 scales,
+                                 bias,
+                                 ids + from,
+                                 to - from,
+                                 {out.row(from) + at, to - from, out.dim - at, out.stride});
+    };
+    rest(0, tall, wide);
+    rest(tall, count, 0);
+}
+
+}  // namespace
+}  // namespace slidekit::kernels::detail

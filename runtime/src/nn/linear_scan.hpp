@@ -1,0 +1,87 @@
+// Selection by looking at every row: the 8-bit copies of the rows against a block of samples, and
+// of each sample what passes its threshold.
+//
+// The strategy that hashing has to beat: its cost grows with the width, but a multiply-add costs
+// little, its quality is that of the exact ranking, and it needs no tables. Samples are cut into
+// fixed blocks, each of which scans all rows, so that results do not depend on the threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <slidekit/nn/parameters.hpp>
+#include <slidekit/system/executor.hpp>
+
+#include "nn/grouping.hpp"
+#include "nn/rank_rows.hpp"
+
+namespace slidekit::nn {
+
+/// Which neurons standout keeps, and how many at most.
+struct Standout {
+    float alpha = 1;  // above 0
+    float beta = 0;
+    std::uint32_t most = 0xffffffff;
+    std::uint64_t seed = 0;
+    std::uint64_t step = 0;
+};
+
+/// Holds scratch: confined to one thread, whose calls use the executor's workers.
+class LinearScan {
+public:
+    /// `rows`: ids that are looked at, ascending. What is referred to must outlive this; the copies
+    /// are taken as they stand.
+    LinearScan(system::Executor& executor,
+               const Parameters& parameters,
+               const RankRows& copies,
+               std::span<const std::uint32_t> rows);
+
+    /// The min(count, rows) ids of highest logit of each sample, ascending: ids[runs[s].first] and
+    /// those behind. A quarter more than `count` are found by 8-bit scores and ranked by their fp32
+    /// rows; ties go to the lower id. Requires: activations are not negative.
+    void top(kernels::RowMatrix<const float> hidden,
+             std::size_t count,
+             std::vector<SlotRun>& runs,
+             std::vector<std::uint32_t>& ids);
+
+    /// Each neuron with probability sigma(alpha logit + beta), by its 8-bit logit, independently
+    /// (Ba and Frey 2013, "Adaptive dropout for training deep neural networks"); where that makes
+    /// more than `most` of a sample, `most` of them, every subset being equally likely. Ids
+    /// ascend. Draws depend on seed, step and the sample's place alone.
+    void standout(kernels::RowMatrix<const float> hidden,
+                  const Standout& rule,
+                  std::vector<SlotRun>& runs,
+                  std::vector<std::uint32_t>& ids);
+
+private:
+    static constexpr std::size_t kSamples = 128;  // a block: its bytes and logits stay in L1 and L2
+    struct Scored {
+        std::vector<std::uint32_t> ids;
+        std::vector<float> scores;
+    };
+    struct Block;
+
+    template <class Body>
+    void scan(kernels::RowMatrix<const float> hidden, Block& block, const Body& body) const;
+    void top_of_block(kernels::RowMatrix<const float> hidden,
+                      std::size_t count,
+                      std::span<Scored> found);
+    void standout_of_block(kernels::RowMatrix<const float> hidden,
+                           std::size_t first,
+                           const Standout& rule,
+                           std::span<Scored> found);
+    void clear(std::size_t samples);
+    void gather(std::size_t samples,
+                std::vector<SlotRun>& runs,
+                std::vector<std::uint32_t>& ids) const;
+
+    system::Executor& executor_;
+    const Parameters& parameters_;
+    const RankRows& copies_;
+    std::vector<std::uint32_t> rows_;
+    std::vector<Scored> found_;  // by sample
+};
+
+}  // namespace slidekit::nn
