@@ -281,11 +281,12 @@ TEST(ModelFile, SettingsOfTablesAreChecked) {
     expect("simhash", "sha1", "hash");
     expect("concat", "zip", "packing");
     expect("\"on\"", "true", "centre");
-    for (const char* bad : {"0", "25", "-1", "4.5", "\"4\"", "99999999999"})
+    for (const char* bad : {"0", "65", "-1", "4.5", "\"4\"", "99999999999"})
         expect("4", bad, "\"k\"");
     for (const char* bad : {"0", "4097", "null"}) expect("9", bad, "\"l\"");
     expect("simhash\",\"k\":4", "dwta\",\"k\":9", "cannot be built");
     expect("\"bucket-cap\":0", "\"bucket-cap\":4294967296", "bucket-cap");
+    expect("simhash\",\"k\":4", "simhash\",\"k\":25", "cannot be built");
     expect("{", "", "hash");
 }
 
