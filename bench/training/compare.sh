@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # slidekit beside PyTorch on the same data: samples/s in rounds that take turns, then P@1 against training seconds.
-#   bench/training/compare.sh [--quick] [--threads N] [--rounds N] [NAME...]   default: 2 threads, 3 rounds, all runs
+#   bench/training/compare.sh [--quick] [--part speed|amazon|wordnet] [--threads N] [--rounds N] [NAME...]
+#                                                    default: all parts and runs, 2 threads, 3 rounds
 #     --quick    seconds instead of minutes a run: shows that all of it works, in two minutes
 #     NAME...    only these runs of the lists below
 # Needs scripts/setup.sh --with pytorch. Data goes to data/, logs to build/compare; runs that are there are not run again.
@@ -8,13 +9,14 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 source bench/training/runs.sh
 
-quick= threads=2 rounds=3
+quick= threads=2 rounds=3 parts='speed amazon wordnet'
 while [ $# -gt 0 ]; do
     case "$1" in
         --quick) quick=yes rounds=1; shift ;;
+        --part) parts=${2:?--part needs a name}; shift 2 ;;
         --threads) threads=${2:?--threads needs a number}; shift 2 ;;
         --rounds) rounds=${2:?--rounds needs a number}; shift 2 ;;
-        --help) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
         -*) echo "compare.sh: unknown option \"$1\"; see bench/training/compare.sh --help" >&2; exit 2 ;;
         *) break ;;
     esac
@@ -32,7 +34,7 @@ speed=(
     "lsh                   slidekit"
     "lsh-3000              slidekit --mix lsh=1000,batch=1000,uniform=1000"
 )
-# Learning rates: each at its best of those tried. Schedules end with the epochs, which are chosen for the time limit.
+# Schedules end with the epochs, which are chosen for the time limit. Learning rates: bench/README.md.
 amazon=(
     "lsh                   slidekit --epochs 14 --eval-every 120"
     "uniform-all           slidekit --output uniform --negatives-from all --epochs 30 --eval-every 240"
@@ -51,7 +53,9 @@ wordnet=(
 )
 
 part() {  # FOLDER TRAIN TEST SECONDS SUFFIX LINE...: runs the lines, adds their logs to `logs`
-    local folder=$base/$1 train=$2 test=$3 seconds=$4 suffix=$5 line name engine options; shift 5
+    local folder=$base/$1 train=$2 test=$3 seconds=$4 suffix=$5 line name engine options
+    [[ " $parts " == *" $1 "* ]] || return 0
+    shift 5
     mkdir -p "$folder"
     for line in "$@"; do
         read -r name engine options <<< "$line"

@@ -29,6 +29,31 @@ class Folder(unittest.TestCase):
         self.dir = Path(folder.name)
 
 
+class StepProfile(Folder):
+    def log(self, output):
+        stages = {"select": 0.2, "group": 0.1, "forward": 0.1, "backward": 0.4}
+        events = [{"event": "run", "threads": 2, "options": {"output": output, "hidden": 100, "batch": 10}}]
+        events += [{"event": "step", "step": step, "rows_touched": 1e6, "active_per_sample": 5e5, "stage_seconds": stages}
+                   for step in (2, 4)]
+        events += [{"event": "rebuild", "candidates_per_sample": 1000}]
+        file = self.dir / "log"
+        file.write_text("".join(json.dumps(event) + "\n" for event in events))
+        return file
+
+    def test_works_out_rates_and_the_share_of_the_limit(self):
+        done = run("step_profile.py", self.log("lsh"), "--update-ns", 100)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        backward = next(line.split() for line in done.stdout.splitlines() if line.startswith("backward"))
+        # 0.2 s a step; 1e6 rows x 2,400 B; 4 x 100 x 5e6 + 14 x 100 x 1e6 operations; 0.05 s at the limit
+        self.assertEqual(backward, ["backward", "200.00", "50.0", "%", "2400.0", "12.0", "3400.0", "17.0", "25", "%"])
+
+    def test_refuses_what_is_no_log_of_lsh(self):
+        for file in (self.log("full"), self.dir / "missing"):
+            done = run("step_profile.py", file)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("give a log", done.stderr)
+
+
 class GetData(Folder):
     def write_dictionary(self, **files):
         for name in get_data.FILES.values():
