@@ -48,9 +48,11 @@ private:
     kernels::RowMatrix<const float> rows_of(std::size_t begin,
                                             std::size_t count,
                                             Scratch& scratch) const;
+    /// Where the logits of a block stand: among the kept ones, or in the worker's scratch.
+    kernels::RowMatrix<float> logits_place(std::size_t begin, std::size_t rows, Scratch& scratch);
     kernels::RowMatrix<float> logits_of(std::size_t begin,
                                         kernels::RowMatrix<const float> rows,
-                                        Scratch& scratch) const;
+                                        Scratch& scratch);
     [[nodiscard]] std::uint32_t row_id(std::size_t i) const noexcept;
     [[nodiscard]] std::size_t piece_begin(std::size_t piece) const noexcept;
 
@@ -63,6 +65,7 @@ private:
     std::vector<SlotRun> label_runs_;
     std::size_t active_ = 0;
     std::size_t samples_ = 0;
+    std::vector<float> kept_;               // row x samples: logits of the first pass, or empty
     std::vector<float> hidden_transposed_;  // dim x samples
     std::vector<float> piece_max_;          // piece x samples
     std::vector<float> piece_sum_;

@@ -21,6 +21,12 @@ using kernels::SgdStep;
 
 namespace {
 
+template <class T>
+void prefetch_row(const T* row, std::size_t dim) noexcept {
+    constexpr std::size_t kPerLine = 64 / sizeof(T);
+    for (std::size_t i = 0; i < dim; i += kPerLine) __builtin_prefetch(row + i);
+}
+
 bool is_adam(Optimizer optimizer) {
     return optimizer == Optimizer::adam || optimizer == Optimizer::adam_dense;
 }
@@ -197,6 +203,23 @@ void Parameters::update_groups(kernels::GroupsView groups,
         split ? kernels::sgd_groups_split(groups, values, vectors, back, halves_, bias_.data(), sgd)
               : kernels::sgd_groups(groups, values, vectors, back, weights_, bias_.data(), sgd);
     }
+}
+
+void Parameters::prefetch_weights(std::size_t id) const noexcept {
+    if (precision_ == Precision::fp32) {
+        prefetch_row(weights_.row(id), weights_.dim);
+    } else {
+        prefetch_row(halves_.high.row(id), weights_.dim);
+        prefetch_row(halves_.low + id * weights_.stride, weights_.dim);
+    }
+}
+
+void Parameters::prefetch_state(std::size_t id) const noexcept {
+    const bool whole_rows = optimizer_ == Optimizer::adam || optimizer_ == Optimizer::adam_dense ||
+                            optimizer_ == Optimizer::momentum;
+    if (!whole_rows) return;
+    prefetch_row(first_ + id * weights_.stride, weights_.dim);
+    if (second_ != nullptr) prefetch_row(second_ + id * weights_.stride, weights_.dim);
 }
 
 void Parameters::update_row(std::size_t row,

@@ -71,6 +71,9 @@ public:
     /// A row in fp32, exactly: in place, or joined into `scratch` (dim floats).
     [[nodiscard]] const float* row(std::size_t id, float* scratch) const noexcept;
     void copy_row(std::size_t id, float* out) const noexcept;
+    /// Ask for the cache lines of a row that will be read, and of its state that will be updated.
+    void prefetch_weights(std::size_t id) const noexcept;
+    void prefetch_state(std::size_t id) const noexcept;
     void set_row(std::size_t id, const float* values) noexcept;
     /// Rows begin .. begin + count - 1 in fp32: in place, or joined into `scratch`, which grows.
     [[nodiscard]] kernels::RowMatrix<const float> block(std::size_t begin,
