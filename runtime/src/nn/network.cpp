@@ -52,7 +52,7 @@ const NetworkConfig& checked(const NetworkConfig& config) {
     if (const auto* lsh = std::get_if<LshOutput>(&config.output)) {
         require(lsh->mix.uniform_group, "uniform group");
         if (lsh->correction == Correction::log_q) check_correction(*lsh);
-        const bool scans = lsh->sampling == Sampling::exact || lsh->sampling == Sampling::standout;
+        const bool scans = uses_scan(lsh->sampling);
         if (scans && lsh->rank != Rank::dot)
             throw Error(ErrorCode::usage, "rank", "a linear scan needs the 8-bit copies of dot");
         if (scans && !(lsh->alpha > 0))
@@ -115,11 +115,12 @@ struct Network::State {
         }
         if (const auto* lsh = std::get_if<LshOutput>(&network.output)) {
             sampled.emplace(run, output, *lsh, std::move(met), network.seed);
-            if (lsh->scope == Scope::batch) {  // the sampler draws, and hands over
+            if (lsh->scope == Scope::batch) {  // the samples choose, the shared softmax draws
                 dense.emplace(
                     run,
                     output,
-                    SharedNegatives({.negatives = 0}, network.labels, {}, {}, network.seed));
+                    SharedNegatives(
+                        {.negatives = lsh->mix.uniform}, network.labels, {}, {}, network.seed));
             }
         } else {
             std::optional<SharedNegatives> negatives;

@@ -25,10 +25,11 @@ constexpr float kMeanRate = 0.1F;
 }  // namespace
 
 Retrieval::Query::Query(std::uint32_t neurons,
+                        std::uint32_t walked_bound,
                         std::uint32_t dim,
                         std::size_t hash_floats,
                         lsh::Candidates::Counting counting)
-    : candidates(neurons, counting), walked(neurons), hash(hash_floats), quantized(dim) {}
+    : candidates(neurons, counting), walked(walked_bound), hash(hash_floats), quantized(dim) {}
 
 Retrieval::Retrieval(system::Runtime& runtime,
                      const Parameters& parameters,
@@ -46,6 +47,7 @@ Retrieval::Retrieval(system::Runtime& runtime,
 Retrieval::Query Retrieval::make_query() const {
     const bool counting = config_.rank == Rank::count || config_.sampling == Sampling::threshold;
     return {parameters_.rows(),
+            config_.sampling == Sampling::vanilla ? parameters_.rows() : 0,
             parameters_.dim(),
             tables_.family().scratch_floats(),
             counting ? lsh::Candidates::Counting::on : lsh::Candidates::Counting::off};

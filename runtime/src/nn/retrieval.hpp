@@ -33,6 +33,7 @@ public:
     /// Scratch of one query at a time: one for each thread that asks.
     struct Query {
         Query(std::uint32_t neurons,
+              std::uint32_t walked_bound,
               std::uint32_t dim,
               std::size_t hash_floats,
               lsh::Candidates::Counting counting);

@@ -44,7 +44,7 @@ SampledSoftmax::SampledSoftmax(system::Runtime& runtime,
       config_(config),
       seed_(seed),
       retrieval_(runtime, parameters, config, std::move(met), seed) {
-    if (config.sampling == Sampling::exact || config.sampling == Sampling::standout) {
+    if (uses_scan(config.sampling)) {
         scan_.emplace(executor_, parameters, retrieval_.copies(), retrieval_.met());
         retrieval_.refresh_copies();
     }
@@ -190,11 +190,6 @@ std::span<const std::uint32_t> SampledSoftmax::shared_set(const OutputStep& step
     for (const SlotRun run : runs_)
         shared_.insert(
             shared_.end(), ids_.begin() + run.first, ids_.begin() + run.first + run.count);
-    system::Stream stream(seed_, system::Purpose::uniform_negatives, step.step);
-    for (std::uint32_t i = 0; i < config_.mix.uniform; ++i)
-        shared_.push_back(stream.below(parameters_.rows()));
-    std::sort(shared_.begin(), shared_.end());
-    shared_.erase(std::unique(shared_.begin(), shared_.end()), shared_.end());
     for (const StepReport& sample : sample_reports_) report += sample;
     report.seconds.select += clock.lap();
     return shared_;

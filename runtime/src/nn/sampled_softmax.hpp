@@ -34,8 +34,8 @@ public:
     /// Select, forward, softmax, backward and update. Adds to the report.
     void step(const OutputStep& step, StepReport& report);
 
-    /// For Scope::batch: chooses the set that the batch shares, ascending, beside its labels. Adds
-    /// what was found to the report.
+    /// For Scope::batch: what the samples choose, one after the other, for a set that the batch
+    /// shares. Adds what was found to the report.
     [[nodiscard]] std::span<const std::uint32_t> shared_set(const OutputStep& step,
                                                             StepReport& report);
     /// Tells of rows that another has updated.
@@ -43,7 +43,7 @@ public:
 
     /// Whether neurons come from the tables.
     [[nodiscard]] bool retrieving() const noexcept {
-        return config_.mix.lsh > 0 && config_.sampling != Sampling::none && !scan_;
+        return config_.mix.lsh > 0 && uses_tables(config_.sampling);
     }
     /// Nothing without tables.
     RebuildReport rebuild() { return retrieving() ? retrieval_.rebuild() : RebuildReport{}; }

@@ -49,8 +49,7 @@ data::Batch spread(const data::PointsView& points, std::uint32_t count) {
 
 bool has_tables(const nn::OutputConfig& output) {
     const auto* lsh = std::get_if<nn::LshOutput>(&output);
-    return lsh != nullptr && lsh->sampling != nn::Sampling::none &&
-           lsh->sampling != nn::Sampling::exact && lsh->sampling != nn::Sampling::standout;
+    return lsh != nullptr && nn::uses_tables(lsh->sampling);
 }
 
 class Loop {

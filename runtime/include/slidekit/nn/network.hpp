@@ -39,6 +39,15 @@ enum class Rank { dot, dot_fp32, count };
 /// standout   no tables: each with probability sigma(alpha logit + beta) (Ba and Frey [NIPS 2013]).
 enum class Sampling { top_k, vanilla, threshold, all, none, exact, standout };
 
+/// Whether neurons are looked up in hash tables, or found by a scan of all rows.
+[[nodiscard]] constexpr bool uses_tables(Sampling sampling) noexcept {
+    return sampling == Sampling::top_k || sampling == Sampling::vanilla ||
+           sampling == Sampling::threshold || sampling == Sampling::all;
+}
+[[nodiscard]] constexpr bool uses_scan(Sampling sampling) noexcept {
+    return sampling == Sampling::exact || sampling == Sampling::standout;
+}
+
 /// What is hashed to find a sample's neurons: its activation, or the weight row of one of its
 /// labels (LSH negative sampling [ICML 2021]).
 enum class QueryBy { activation, label };
