@@ -55,7 +55,7 @@ struct Layer {
           activations(kBatch * kDim) {
         parameters.initialize(runtime.executor(), 1, 0, 0.1F);
         for (std::uint32_t id = 0; id < neurons; ++id)
-            copies.refresh(id, parameters.weights().row(id));
+            copies.refresh(id, parameters.weights().row(id), parameters.bias()[id]);
         sys::Stream stream(2, sys::Purpose::synthetic);
         for (float& value : activations) value = std::max(0.0F, stream.normal());
         retrieval.observe(hidden());

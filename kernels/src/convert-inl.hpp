@@ -25,7 +25,10 @@ float quantize(const float* x, std::size_t dim, std::int32_t lowest, Byte* out) 
     for (std::size_t i = 0; i < whole; i += kCount) {
         most = xsimd::max(most, xsimd::abs(Floats<Arch>::load_unaligned(x + i)));
     }
-    const Floats<Arch> tail = Lanes<Arch>::load_first(x + whole, dim - whole);
+    // Only where there is a tail: a load of no lanes still waits for the line, that of the next
+    // row.
+    Floats<Arch> tail(0.0F);
+    if (whole < dim) tail = Lanes<Arch>::load_first(x + whole, dim - whole);
     most = xsimd::max(most, xsimd::abs(tail));
 
     const float s = largest_lane<Arch>(most) / 127;
@@ -40,7 +43,7 @@ float quantize(const float* x, std::size_t dim, std::int32_t lowest, Byte* out) 
     }
     for (std::size_t i = 0; i < whole; i += kCount)
         store(i, Floats<Arch>::load_unaligned(x + i), kCount);
-    store(whole, tail, dim - whole);
+    if (whole < dim) store(whole, tail, dim - whole);
     return s;
 }
 

@@ -7,6 +7,7 @@
 #include <slidekit/kernels/convert.hpp>
 #include <slidekit/kernels/dot.hpp>
 
+#include "dot-inl.hpp"
 #include "simd-inl.hpp"
 
 namespace slidekit::kernels::detail {
@@ -188,6 +189,54 @@ void dot_rows_i8_scaled(const std::int8_t* x,
             const std::int8_t* const one[4] = {rows.row(ids[i])};
             const std::int32_t sum = first_of(dot_few_signed<Arch, 1>(start, x, one, dim));
             results[i] = static_cast<float>(sum) * (x_scale * scales[ids[i]]);
+        }
+    });
+}
+
+// As dot_rows_i8, with each row's scale and bias on their way beside the row.
+template <class Arch>
+void score_rows_i8(const std::uint8_t* x,
+                   float x_scale,
+                   RowMatrix<const std::int8_t> rows,
+                   RowMatrix<const float> affine,
+                   const std::uint32_t* ids,
+                   std::size_t count,
+                   float* out) noexcept {
+    constexpr std::size_t kAhead = 64;  // 8 KB of rows of 128
+    const auto load_pair = [&](std::size_t id) SLIDEKIT_INLINE {
+        return _mm_castpd_ps(_mm_load_sd(reinterpret_cast<const double*>(affine.row(id))));
+    };
+    float* const __restrict results = out;
+    with_dim(rows.dim, [&](std::size_t dim) SLIDEKIT_INLINE {
+        const auto pass = [&](std::size_t i) SLIDEKIT_INLINE {
+            const std::int8_t* const four[4] = {
+                rows.row(ids[i]), rows.row(ids[i + 1]), rows.row(ids[i + 2]), rows.row(ids[i + 3])};
+            const __m128 low = _mm_movelh_ps(load_pair(ids[i]), load_pair(ids[i + 1]));
+            const __m128 high = _mm_movelh_ps(load_pair(ids[i + 2]), load_pair(ids[i + 3]));
+            const __m128 scales = _mm_shuffle_ps(low, high, _MM_SHUFFLE(2, 0, 2, 0));
+            const __m128 biases = _mm_shuffle_ps(low, high, _MM_SHUFFLE(3, 1, 3, 1));
+            const __m128 sums = _mm_cvtepi32_ps(dot_few<Arch, 4>(x, four, dim));
+            const __m128 products = _mm_mul_ps(sums, _mm_mul_ps(_mm_set1_ps(x_scale), scales));
+            store_four(results + i, _mm_add_ps(products, biases));
+        };
+        const auto prefetch = [&](std::size_t i) SLIDEKIT_INLINE {
+            prefetch_row_to_l2(rows.row(ids[i]), dim);
+            __builtin_prefetch(affine.row(ids[i]), 0, 2);
+        };
+        const std::size_t far = count_if_far(rows, count);
+        for (std::size_t i = 0; i < kAhead && i < far; ++i) prefetch(i);
+        std::size_t i = 0;
+        for (; i + 4 + kAhead <= far; i += 4) {
+            for (std::size_t j = i + kAhead; j < i + kAhead + 4; ++j) prefetch(j);
+            pass(i);
+        }
+        for (; i + 4 <= count; i += 4) pass(i);
+        for (; i < count; ++i) {
+            const std::int8_t* const one[4] = {rows.row(ids[i])};
+            const float* const scale_and_bias = affine.row(ids[i]);
+            const std::int32_t sum = first_of(dot_few<Arch, 1>(x, one, dim));
+            results[i] =
+                static_cast<float>(sum) * (x_scale * scale_and_bias[0]) + scale_and_bias[1];
         }
     });
 }

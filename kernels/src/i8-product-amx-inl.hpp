@@ -55,8 +55,7 @@ inline void multiply_tiles(const std::int8_t* rows,
 inline void multiply_rows_i8_amx(RowMatrix<const std::uint8_t> x,
                                  const float* x_scales,
                                  RowMatrix<const std::int8_t> rows,
-                                 const float* scales,
-                                 const float* bias,
+                                 RowMatrix<const float> affine,
                                  const std::uint32_t* ids,
                                  std::size_t count,
                                  RowMatrix<float> out) noexcept {
@@ -79,8 +78,8 @@ inline void multiply_rows_i8_amx(RowMatrix<const std::uint8_t> x,
                 const __m512 x0 = _mm512_loadu_ps(x_scales + c);
                 const __m512 x1 = _mm512_loadu_ps(x_scales + c + 16);
                 for (std::size_t r = 0; r < kTileSide; ++r) {
-                    const __m512 scale = _mm512_set1_ps(scales[ids[i + r]]);
-                    const __m512 shift = _mm512_set1_ps(bias[ids[i + r]]);
+                    const __m512 scale = _mm512_set1_ps(affine.row(ids[i + r])[0]);
+                    const __m512 shift = _mm512_set1_ps(affine.row(ids[i + r])[1]);
                     const auto number = [&](std::size_t j) SLIDEKIT_INLINE {
                         return _mm512_cvtepi32_ps(_mm512_load_si512(sums + r * kTileSide + j));
                     };
@@ -99,8 +98,7 @@ inline void multiply_rows_i8_amx(RowMatrix<const std::uint8_t> x,
         multiply_rows_i8<Avx512>({x.data + 4 * at, x.rows, x.dim - 4 * at, x.stride},
                                  x_scales + at,
                                  rows,
-                                 scales,
-                                 bias,
+                                 affine,
                                  ids + from,
                                  to - from,
                                  {out.row(from) + at, to - from, out.dim - at, out.stride});

@@ -51,8 +51,7 @@ struct BytePanel {
     std::size_t x_stride;
     const float* x_scales;
     RowMatrix<const std::int8_t> rows;
-    const float* scales;
-    const float* bias;
+    RowMatrix<const float> affine;
 };
 
 template <class Arch, std::size_t kRows, class Block>
@@ -84,8 +83,8 @@ SLIDEKIT_INLINE inline void multiply_bytes_tile(const BytePanel& panel,
         }
     }
     for (std::size_t r = 0; r < kRows; ++r) {
-        const Floats<Arch> scale(panel.scales[ids[r]]);
-        const Floats<Arch> shift(panel.bias[ids[r]]);
+        const Floats<Arch> scale(panel.affine.row(ids[r])[0]);
+        const Floats<Arch> shift(panel.affine.row(ids[r])[1]);
         for (std::size_t j = 0; j < Block::kCount; ++j) {
             const Floats<Arch> factor = block.load(panel.x_scales, j) * scale;
             block.store(out + r * out_stride, j, xsimd::to_float(sums[r][j]) * factor + shift);
@@ -99,8 +98,7 @@ template <class Arch>
 void multiply_rows_i8(RowMatrix<const std::uint8_t> x,
                       const float* x_scales,
                       RowMatrix<const std::int8_t> rows,
-                      const float* scales,
-                      const float* bias,
+                      RowMatrix<const float> affine,
                       const std::uint32_t* ids,
                       std::size_t count,
                       RowMatrix<float> out) noexcept {
@@ -110,12 +108,8 @@ void multiply_rows_i8(RowMatrix<const std::uint8_t> x,
     with_dim(rows.dim, [&](std::size_t dim) SLIDEKIT_INLINE {
         for_blocks<Arch, kLanes<Arch> / 4>(
             out.dim, [&](auto block, std::size_t at) SLIDEKIT_INLINE {
-                const BytePanel panel{dim == 0 ? nullptr : x.data + 4 * at,
-                                      x.stride,
-                                      x_scales + at,
-                                      rows,
-                                      scales,
-                                      bias};
+                const BytePanel panel{
+                    dim == 0 ? nullptr : x.data + 4 * at, x.stride, x_scales + at, rows, affine};
                 const auto tile = [&]<std::size_t kRows>(std::size_t i) SLIDEKIT_INLINE {
                     multiply_bytes_tile<Arch, kRows>(
                         panel, ids + i, dim, out.row(i) + at, out.stride, block);
@@ -123,8 +117,7 @@ void multiply_rows_i8(RowMatrix<const std::uint8_t> x,
                 const std::size_t far = at == 0 ? count_if_far(rows, count) : 0;
                 const auto prefetch = [&](std::size_t i) SLIDEKIT_INLINE {
                     prefetch_row_to_l2(rows.row(ids[i]), dim);
-                    __builtin_prefetch(scales + ids[i], 0, 2);
-                    __builtin_prefetch(bias + ids[i], 0, 2);
+                    __builtin_prefetch(affine.row(ids[i]), 0, 2);
                 };
                 for (std::size_t i = 0; i < kAhead && i < far; ++i) prefetch(i);
                 std::size_t i = 0;

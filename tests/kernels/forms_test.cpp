@@ -74,17 +74,16 @@ TEST(Forms, OfByteProductsGiveTheBitsOfTheScalarLevel) {
             for (std::uint8_t& byte : x) byte = static_cast<std::uint8_t>(draw.bits());
             std::vector<std::int8_t> rows(200 * 4 * quads);
             for (std::int8_t& byte : rows) byte = static_cast<std::int8_t>(draw.bits());
-            std::vector<float> scales(200 + vectors);
+            std::vector<float> scales(2 * 200 + vectors);
             for (float& scale : scales) scale = draw.normal();
             std::vector<std::uint32_t> ids(count);
             for (auto& id : ids) id = static_cast<std::uint32_t>(draw.below(200));
             const auto product = [&](const KernelTable& table) {
                 std::vector<float> out(count * vectors);
                 table.multiply_rows_i8({x.data(), quads, 4 * vectors, 4 * vectors},
-                                       scales.data() + 200,
+                                       scales.data() + 2 * 200,
                                        {rows.data(), 200, 4 * quads, 4 * quads},
-                                       scales.data(),
-                                       scales.data(),
+                                       {scales.data(), 200, 2, 2},
                                        ids.data(),
                                        count,
                                        {out.data(), count, vectors, vectors});

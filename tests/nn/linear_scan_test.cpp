@@ -36,7 +36,7 @@ struct Layer {
             if (values == Values::whole) row[i % dim] = 127;
             parameters.bias()[i] = values == Values::normal ? 0.1F * stream.normal()
                                                             : static_cast<float>(stream.below(9));
-            copies.refresh(i, row);
+            copies.refresh(i, row, parameters.bias()[i]);
         }
     }
     [[nodiscard]] LinearScan scan(const std::vector<std::uint32_t>& rows) {

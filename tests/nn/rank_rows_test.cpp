@@ -28,7 +28,7 @@ struct Rows {
             system::Stream stream(1, system::Purpose::test, i);
             for (std::size_t k = 0; k < dim; ++k) weights[i * dim + k] = 0.1F * stream.normal();
             bias[i] = 0.1F * stream.normal();
-            copies.refresh(i, weights.data() + i * dim);
+            copies.refresh(i, weights.data() + i * dim, bias[i]);
         }
         std::iota(ids.begin(), ids.end(), 0U);
     }
@@ -43,10 +43,8 @@ struct Rows {
     }
     [[nodiscard]] std::vector<float> rough(const std::vector<float>& activation) const {
         std::vector<std::uint8_t> quantized(dim);
-        std::vector<std::int32_t> dots(ids.size());
         std::vector<float> scores(ids.size());
-        copies.score(
-            activation.data(), bias.data(), ids, quantized.data(), dots.data(), scores.data());
+        copies.score(activation.data(), ids, quantized.data(), scores.data());
         return scores;
     }
 
@@ -122,7 +120,7 @@ TEST(RankRows, ZeroRowsAndZeroActivationsScoreTheBias) {
     Rows rows(runtime, 3, 20);
     const std::vector<float> zeros(rows.dim);
     EXPECT_EQ(rows.rough(zeros), rows.bias);
-    for (std::uint32_t id = 0; id < 3; ++id) rows.copies.refresh(id, zeros.data());
+    for (std::uint32_t id = 0; id < 3; ++id) rows.copies.refresh(id, zeros.data(), rows.bias[id]);
     EXPECT_EQ(rows.rough(random_activation(rows.dim, 1)), rows.bias);
 }
 
@@ -131,7 +129,7 @@ TEST(RankRows, RefreshReplacesOneRowAlone) {
     Rows rows(runtime, 3, 20);
     const std::vector<float> activation = random_activation(rows.dim, 1);
     const std::vector<float> before = rows.rough(activation);
-    rows.copies.refresh(1, rows.weights.data());
+    rows.copies.refresh(1, rows.weights.data(), rows.bias[1]);
     const std::vector<float> after = rows.rough(activation);
     EXPECT_EQ(after[0], before[0]);
     EXPECT_EQ(after[2], before[2]);

@@ -567,8 +567,32 @@ SLIDEKIT_C_API slidekit_status slidekit_dot_rows_i8_scaled_i8_fast(
     size_t count,
     float* out);
 
-/** out[i][s] = x_scales[s] * scales[ids[i]] * (x_s . rows[ids[i]]) + bias[ids[i]], i < count: many
- * rows of bytes against a batch of byte vectors, for scans of whole layers.
+/** out[i] = x_scale * scale * (x . rows[ids[i]]) + bias, i < count, with {scale, bias} in
+ * affine[ids[i]]: logits of 8-bit copies of rows, for ranking candidates.
+ *
+ * Scale and bias of a row stand together, so that one cache line brings both. The sum is exact in
+ * int32, the rest rounded at each step: the same bits on every level. Requires: x[k] <= 127, so
+ * that no level saturates; dim <= 65536.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_score_rows_i8(
+    const uint8_t* x,
+    float x_scale,
+    slidekit_const_matrix_i8 rows,
+    slidekit_const_matrix_f32 affine,
+    const uint32_t* ids,
+    size_t count,
+    float* out);
+SLIDEKIT_C_API slidekit_status slidekit_score_rows_i8_fast(
+    const uint8_t* x,
+    float x_scale,
+    slidekit_const_matrix_i8 rows,
+    slidekit_const_matrix_f32 affine,
+    const uint32_t* ids,
+    size_t count,
+    float* out);
+
+/** out[i][s] = x_scales[s] * scale * (x_s . rows[ids[i]]) + bias, i < count, with {scale, bias} in
+ * affine[ids[i]]: many rows of bytes against a batch of byte vectors, for scans of whole layers.
  *
  * Four coordinates of a vector stand together: coordinate k of vector s is x[k / 4][4 s + k % 4].
  * The sum is exact in int32, the rest rounded at each step: the same bits on every level.
@@ -578,8 +602,7 @@ SLIDEKIT_C_API slidekit_status slidekit_multiply_rows_i8(
     slidekit_const_matrix_u8 x,
     const float* x_scales,
     slidekit_const_matrix_i8 rows,
-    const float* scales,
-    const float* bias,
+    slidekit_const_matrix_f32 affine,
     const uint32_t* ids,
     size_t count,
     slidekit_matrix_f32 out);
@@ -587,8 +610,7 @@ SLIDEKIT_C_API slidekit_status slidekit_multiply_rows_i8_fast(
     slidekit_const_matrix_u8 x,
     const float* x_scales,
     slidekit_const_matrix_i8 rows,
-    const float* scales,
-    const float* bias,
+    slidekit_const_matrix_f32 affine,
     const uint32_t* ids,
     size_t count,
     slidekit_matrix_f32 out);

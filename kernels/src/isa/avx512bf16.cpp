@@ -20,6 +20,7 @@ KernelTable make_table() noexcept {
     table.dot_groups_bf16 = &dot_groups_bf16<Level>;
     table.dot_rows_i8 = &dot_rows_i8<Level>;
     table.dot_rows_i8_scaled = &dot_rows_i8_scaled<Level>;
+    table.score_rows_i8 = &score_rows_i8<Level>;
     table.multiply_rows_i8 = &multiply_rows_i8<Level>;
     return table;
 }

@@ -80,14 +80,8 @@ void LinearScan::scan(RowMatrix<const float> hidden, Block& block, const Body& b
             for (std::size_t k = 0; k < weights.dim; k += 64)
                 __builtin_prefetch(weights.row(rows_[i]) + k, 0, 2);
         }
-        kernels::multiply_rows_i8(x,
-                                  block.steps.data(),
-                                  weights,
-                                  copies_.steps().data(),
-                                  parameters_.bias().data(),
-                                  rows_.data() + first,
-                                  count,
-                                  logits);
+        kernels::multiply_rows_i8(
+            x, block.steps.data(), weights, copies_.affine(), rows_.data() + first, count, logits);
         const std::size_t passed =
             kernels::find_above_columns(logits, block.threshold.data(), block.hits.data());
         body(first, logits, std::span<const kernels::Hit>(block.hits.data(), passed));

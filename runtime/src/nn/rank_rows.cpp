@@ -6,28 +6,32 @@
 
 namespace slidekit::nn {
 
-RankRows::RankRows(system::Runtime& runtime, std::uint32_t rows, std::uint32_t dim) : steps_(rows) {
+RankRows::RankRows(system::Runtime& runtime, std::uint32_t rows, std::uint32_t dim) {
     const std::size_t stride = (std::size_t{dim} + 63) / 64 * 64;  // whole cache lines
-    region_ = runtime.allocate(rows * stride, "output.rank_rows");
-    rows_ = {region_.as<std::int8_t>().data(), rows, dim, stride};
+    row_region_ = runtime.allocate(rows * stride, "output.rank_rows");
+    rows_ = {row_region_.as<std::int8_t>().data(), rows, dim, stride};
+    affine_region_ = runtime.allocate(rows * 2 * sizeof(float), "output.rank_affine");
+    affine_ = {affine_region_.as<float>().data(), rows, 2, 2};
 }
 
-void RankRows::refresh(std::uint32_t id, const float* row) noexcept {
-    steps_[id] = kernels::quantize_i8(row, rows_.dim, rows_.row(id));
+void RankRows::refresh(std::uint32_t id, const float* row, float bias) noexcept {
+    affine_.row(id)[0] = kernels::quantize_i8(row, rows_.dim, rows_.row(id));
+    affine_.row(id)[1] = bias;
+}
+
+void RankRows::prefetch(std::uint32_t id) const noexcept {
+    constexpr std::size_t kLine = 64;
+    for (std::size_t k = 0; k < rows_.stride; k += kLine)
+        __builtin_prefetch(rows_.row(id) + k, 1, 2);
+    __builtin_prefetch(affine_.row(id), 1, 2);
 }
 
 void RankRows::score(const float* activation,
-                     const float* bias,
                      std::span<const std::uint32_t> ids,
                      std::uint8_t* quantized,
-                     std::int32_t* dots,
                      float* scores) const noexcept {
     const float step = kernels::quantize_u7(activation, rows_.dim, quantized);
-    kernels::dot_rows_i8(quantized, rows_, ids.data(), ids.size(), dots);
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-        const std::uint32_t id = ids[i];
-        scores[i] = static_cast<float>(dots[i]) * (step * steps_[id]) + bias[id];
-    }
+    kernels::score_rows_i8(quantized, step, rows_, affine_, ids.data(), ids.size(), scores);
 }
 
 }  // namespace slidekit::nn

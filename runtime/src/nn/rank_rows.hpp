@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include <slidekit/kernels/views.hpp>
 #include <slidekit/system/runtime.hpp>
@@ -18,27 +17,29 @@ class RankRows {
 public:
     RankRows(system::Runtime& runtime, std::uint32_t rows, std::uint32_t dim);
 
-    /// Takes a copy of row `id`. Distinct rows may be refreshed by different threads at once.
-    void refresh(std::uint32_t id, const float* row) noexcept;
+    /// Takes a copy of row `id` and its bias. Distinct rows may be refreshed by different threads
+    /// at once.
+    void refresh(std::uint32_t id, const float* row, float bias) noexcept;
+    /// Asks for the cache lines that refresh() will write.
+    void prefetch(std::uint32_t id) const noexcept;
 
-    /// scores[i] = activation . row ids[i] + bias[ids[i]], within rounding. activation: dim
-    /// non-negative floats; quantized: dim bytes and dots: ids.size() integers of scratch.
+    /// scores[i] = activation . row ids[i] + bias of ids[i], within rounding. activation: dim
+    /// non-negative floats; quantized: dim bytes of scratch.
     void score(const float* activation,
-               const float* bias,
                std::span<const std::uint32_t> ids,
                std::uint8_t* quantized,
-               std::int32_t* dots,
                float* scores) const noexcept;
 
-    /// The bytes, zeros behind the last coordinate up to the stride, and the size of one step of
-    /// each row: a weight is about step times byte.
+    /// The bytes, zeros behind the last coordinate up to the stride, and of each row the size of
+    /// one step (a weight is about step times byte) and the bias.
     [[nodiscard]] kernels::RowMatrix<const std::int8_t> rows() const noexcept { return rows_; }
-    [[nodiscard]] std::span<const float> steps() const noexcept { return steps_; }
+    [[nodiscard]] kernels::RowMatrix<const float> affine() const noexcept { return affine_; }
 
 private:
-    system::Region region_;
+    system::Region row_region_;
+    system::Region affine_region_;
     kernels::RowMatrix<std::int8_t> rows_;
-    std::vector<float> steps_;  // size of one step, by row
+    kernels::RowMatrix<float> affine_;  // {step, bias} by row
 };
 
 }  // namespace slidekit::nn

@@ -62,7 +62,7 @@ void Retrieval::refresh_copies() {
         met().size(), kRowsPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
             std::vector<float> joined(parameters_.dim());
             for (const std::uint32_t id : met().subspan(begin, end - begin))
-                rank_rows_->refresh(id, parameters_.row(id, joined.data()));
+                copy(id, joined.data());
         });
 }
 
@@ -77,7 +77,15 @@ RebuildReport Retrieval::rebuild() {
 
 void Retrieval::refresh(std::uint32_t id, float* scratch) noexcept {
     tables_.touch(id);
-    if (rank_rows_) rank_rows_->refresh(id, parameters_.row(id, scratch));
+    if (rank_rows_) copy(id, scratch);
+}
+
+void Retrieval::prefetch_refresh(std::uint32_t id) const noexcept {
+    if (rank_rows_) rank_rows_->prefetch(id);
+}
+
+void Retrieval::copy(std::uint32_t id, float* scratch) noexcept {
+    rank_rows_->refresh(id, parameters_.row(id, scratch), parameters_.bias()[id]);
 }
 
 // ---- queries ----
@@ -141,19 +149,15 @@ std::span<const std::uint32_t> Retrieval::best_of(std::span<const std::uint32_t>
         query.best.assign(ids.begin(), ids.end());
         return query.best;
     }
-    if (query.scores.size() < ids.size()) {
-        query.scores.resize(ids.size());
-        query.dots.resize(ids.size());
-    }
-    const float* bias = parameters_.bias().data();
+    if (query.scores.size() < ids.size()) query.scores.resize(ids.size());
     switch (config_.rank) {
         case Rank::dot:
-            rank_rows_->score(
-                hidden, bias, ids, query.quantized.data(), query.dots.data(), query.scores.data());
+            rank_rows_->score(hidden, ids, query.quantized.data(), query.scores.data());
             break;
         case Rank::dot_fp32:
             parameters_.dot_rows(hidden, ids.data(), ids.size(), query.scores.data());
-            for (std::size_t i = 0; i < ids.size(); ++i) query.scores[i] += bias[ids[i]];
+            for (std::size_t i = 0; i < ids.size(); ++i)
+                query.scores[i] += parameters_.bias()[ids[i]];
             break;
         case Rank::count: break;  // nothing to compute
     }

@@ -43,7 +43,6 @@ public:
         std::vector<std::uint32_t> order;  // of the tables, for it
         std::vector<float> hash;
         std::vector<std::uint8_t> quantized;
-        std::vector<std::int32_t> dots;
         std::vector<float> scores;
         std::vector<std::uint32_t> best;
         std::vector<Ranked> ranked;
@@ -57,6 +56,8 @@ public:
     void refresh_copies();
     /// Tells of a row that has changed. scratch: dim floats.
     void refresh(std::uint32_t id, float* scratch) noexcept;
+    /// Asks for the cache lines that refresh() will write.
+    void prefetch_refresh(std::uint32_t id) const noexcept;
     /// Moves the queries' centre towards the mean of these activations.
     void observe(kernels::RowMatrix<const float> hidden);
     /// The queries' centre: what observe() has made of it, or a known one. Requires: dim elements.
@@ -125,6 +126,7 @@ public:
                                     std::size_t count) const;
 
 private:
+    void copy(std::uint32_t id, float* scratch) noexcept;
     std::span<const std::uint32_t> walk(std::span<const std::uint32_t> keys,
                                         std::size_t count,
                                         system::Stream stream,

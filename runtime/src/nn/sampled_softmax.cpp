@@ -313,6 +313,7 @@ void SampledSoftmax::update(const OutputStep& step, std::size_t piece) {
         const std::size_t count = std::min(kRowsPerRun, groups.count - begin);
         const kernels::GroupsView run{
             groups.ids + begin, groups.starts + begin, groups.members, count, groups.slots};
+        for (std::size_t g = 0; g < count; ++g) retrieval_.prefetch_refresh(run.ids[g]);
         parameters_.update_groups(run, values_.data(), step.hidden, back, step.rule);
         for (std::size_t g = 0; g < count; ++g) retrieval_.refresh(run.ids[g], joined.data());
     }

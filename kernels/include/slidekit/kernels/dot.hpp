@@ -68,8 +68,22 @@ SLIDEKIT_API void dot_rows_i8_scaled(const std::int8_t* x,
                                      std::size_t count,
                                      float* out) noexcept;
 
-/// out[i][s] = x_scales[s] * scales[ids[i]] * (x_s . rows[ids[i]]) + bias[ids[i]], i < count: many
-/// rows of bytes against a batch of byte vectors, for scans of whole layers.
+/// out[i] = x_scale * scale * (x . rows[ids[i]]) + bias, i < count, with {scale, bias} in
+/// affine[ids[i]]: logits of 8-bit copies of rows, for ranking candidates.
+///
+/// Scale and bias of a row stand together, so that one cache line brings both. The sum is exact in
+/// int32, the rest rounded at each step: the same bits on every level. Requires: x[k] <= 127, so
+/// that no level saturates; dim <= 65536.
+SLIDEKIT_API void score_rows_i8(const std::uint8_t* x,
+                                float x_scale,
+                                RowMatrix<const std::int8_t> rows,
+                                RowMatrix<const float> affine,
+                                const std::uint32_t* ids,
+                                std::size_t count,
+                                float* out) noexcept;
+
+/// out[i][s] = x_scales[s] * scale * (x_s . rows[ids[i]]) + bias, i < count, with {scale, bias} in
+/// affine[ids[i]]: many rows of bytes against a batch of byte vectors, for scans of whole layers.
 ///
 /// Four coordinates of a vector stand together: coordinate k of vector s is x[k / 4][4 s + k % 4].
 /// The sum is exact in int32, the rest rounded at each step: the same bits on every level.
@@ -77,8 +91,7 @@ SLIDEKIT_API void dot_rows_i8_scaled(const std::int8_t* x,
 SLIDEKIT_API void multiply_rows_i8(RowMatrix<const std::uint8_t> x,
                                    const float* x_scales,
                                    RowMatrix<const std::int8_t> rows,
-                                   const float* scales,
-                                   const float* bias,
+                                   RowMatrix<const float> affine,
                                    const std::uint32_t* ids,
                                    std::size_t count,
                                    RowMatrix<float> out) noexcept;
