@@ -94,7 +94,7 @@ void linear_scan(benchmark::State& state) {
     std::vector<nn::SlotRun> runs;
     std::vector<std::uint32_t> ids;
     for (auto _ : state) {
-        layer.scan.top(layer.hidden(), kActive, runs, ids);
+        layer.scan.top(layer.hidden(), kActive, nn::Rank::dot, runs, ids);
         benchmark::DoNotOptimize(ids.data());
     }
     if (ids.size() != kBatch * kActive) state.SkipWithError("not as many as were asked for");

@@ -5,9 +5,11 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <optional>
 
 #include <fmt/core.h>
 
+#include <slidekit/kernels/isa.hpp>
 #include <slidekit/system/error.hpp>
 
 namespace slidekit::cli {
@@ -68,7 +70,38 @@ constexpr std::array kLshFlags = {
     "--hash-l",        "--packing",        "--bucket-cap",    "--centre",    "--rank",
     "--rebuild-first", "--rebuild-growth", "--rebuild-drift", "--rebuild",   "--redraw-every",
     "--bucket-policy", "--hash-width"};
+// Those of them that mean something with hash tables only.
+constexpr std::array kTableFlags = {"--query",
+                                    "--correction",
+                                    "--hash",
+                                    "--hash-k",
+                                    "--hash-l",
+                                    "--hash-width",
+                                    "--packing",
+                                    "--bucket-cap",
+                                    "--bucket-policy",
+                                    "--centre",
+                                    "--rebuild",
+                                    "--rebuild-first",
+                                    "--rebuild-growth",
+                                    "--rebuild-drift",
+                                    "--redraw-every"};
 constexpr std::array kUniformFlags = {"--negatives", "--negatives-from"};
+
+template <class T>
+std::string names_text(const Names<T>& names) {
+    std::string all;
+    for (const auto& [name, unused] : names) all += (all.empty() ? "" : ", ") + name;
+    return all;
+}
+
+template <class T>
+std::optional<T> value_of(const Names<T>& names, const std::string& name) {
+    for (const auto& [known, value] : names) {
+        if (known == name) return value;
+    }
+    return std::nullopt;
+}
 
 template <class T>
 const std::string& name_of(const Names<T>& names, T value) {
@@ -83,9 +116,7 @@ void add_choice(CLI::App& command,
                 T& value,
                 const Names<T>& names,
                 const std::string& help) {
-    std::string all;
-    for (const auto& [name, unused] : names) all += (all.empty() ? "" : ", ") + name;
-    command.add_option(flag, value, help + ": " + all)
+    command.add_option(flag, value, help + ": " + names_text(names))
         ->transform(CLI::CheckedTransformer(names).description(""))
         ->default_str(name_of(names, value));
 }
@@ -153,6 +184,35 @@ lsh::HashConfig resolve_hash(const TrainOptions& options, std::size_t neurons) {
     return hash;
 }
 
+// How many rows of `dim` bytes a scan may look at for a sample. It finds all of the best neurons
+// where tables find some, and is worth about a step and a half without it: 64 us, by what the level
+// does (bench/README.md).
+std::size_t cheaply_scanned_rows(std::size_t dim) {
+    constexpr std::size_t kMicroseconds = 64;
+    const auto bytes_a_microsecond = []() -> std::size_t {
+        if (kernels::uses_byte_tiles()) return 350'000;
+        switch (kernels::active_isa()) {
+            case kernels::Isa::scalar: return 1'300;
+            case kernels::Isa::avx2: return 40'000;
+            case kernels::Isa::avx512: return 60'000;
+            case kernels::Isa::avx512bf16: return 150'000;
+        }
+        return 1'300;
+    };
+    return kMicroseconds * bytes_a_microsecond() / dim;
+}
+
+nn::Sampling resolve_sampling(const TrainOptions& options, std::size_t met) {
+    if (const auto chosen = value_of(kSamplings, options.sampling)) return *chosen;
+    const bool tables = options.rank == nn::Rank::count ||
+                        std::any_of(kTableFlags.begin(), kTableFlags.end(), [&](const char* flag) {
+                            return std::find(options.given.begin(), options.given.end(), flag) !=
+                                   options.given.end();
+                        });
+    return tables || met > cheaply_scanned_rows(options.hidden) ? nn::Sampling::top_k
+                                                                : nn::Sampling::exact;
+}
+
 nn::Mix resolve_mix(const TrainOptions& options) {
     nn::Mix mix = parse_mix(options.mix);
     mix.uniform_group = options.uniform_group;
@@ -185,11 +245,18 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
         .add_option("--negatives", o.negatives, "Negatives that a batch shares (--output uniform)")
         ->capture_default_str()
         ->check(positive);
-    add_choice(command,
-               "--sampling",
-               o.sampling,
-               kSamplings,
-               "Which candidates of the tables are taken, at most lsh of --mix");
+    command
+        .add_option(
+            "--sampling",
+            o.sampling,
+            fmt::format("How a sample's neurons are found, at most lsh of --mix (auto: exact "
+                        "where a linear scan is cheap, else top-k of the tables): auto, {}",
+                        names_text(kSamplings)))
+        ->capture_default_str()
+        ->check([](const std::string& name) {
+            if (name == "auto" || value_of(kSamplings, name)) return std::string();
+            return fmt::format("{} is none of auto, {}", name, names_text(kSamplings));
+        });
     command
         .add_option(
             "--threshold", o.threshold, "Least tables of a candidate (--sampling threshold)")
@@ -367,17 +434,24 @@ void check_options(const TrainOptions& options, std::uint32_t labels) {
         refuse("--correction",
                "needs --output lsh or uniform, but --output is full; leave one of the two out");
     if (options.output != Output::lsh) return;
-    if (given("--threshold") && options.sampling != nn::Sampling::threshold)
+    const std::optional<nn::Sampling> sampling = value_of(kSamplings, options.sampling);
+    if (given("--threshold") && sampling != nn::Sampling::threshold)
         refuse("--threshold", "needs --sampling threshold; leave one of the two out");
     for (const char* flag : {"--alpha", "--beta"}) {
-        if (given(flag) && options.sampling != nn::Sampling::standout)
+        if (given(flag) && sampling != nn::Sampling::standout)
             refuse(flag, "needs --sampling standout; leave one of the two out");
     }
-    if (given("--rank") && options.sampling != nn::Sampling::top_k)
+    if (given("--rank") && sampling && sampling != nn::Sampling::top_k &&
+        sampling != nn::Sampling::exact)
+        refuse(
+            "--rank",
+            fmt::format("needs --sampling top-k or exact, but --sampling is {}; leave one of the "
+                        "two out",
+                        options.sampling));
+    if (sampling == nn::Sampling::exact && options.rank == nn::Rank::count)
         refuse("--rank",
-               fmt::format("needs --sampling top-k, but --sampling is {}; leave one of the two out",
-                           name_of(kSamplings, options.sampling)));
-    if (mix.lsh == 0 && options.sampling != nn::Sampling::none)
+               "count needs tables, but --sampling exact has none; leave one of the two out");
+    if (mix.lsh == 0 && sampling != nn::Sampling::none)
         refuse("--mix",
                fmt::format("{} has no part lsh, but --output is lsh; give it one, or say "
                            "--sampling none for a control without tables",
@@ -435,7 +509,7 @@ nn::NetworkConfig network_config(const TrainOptions& options,
             .bucket_cap = resolve(
                 "--bucket-cap", options.bucket_cap, 0U, auto_bucket_cap(met, lsh::key_bits(hash))),
             .bucket_policy = options.bucket_policy,
-            .sampling = options.sampling,
+            .sampling = resolve_sampling(options, met),
             .threshold = options.threshold,
             .alpha = options.alpha,
             .beta = options.beta,
@@ -508,6 +582,16 @@ const std::string& output_name(Output output) { return name_of(kOutputs, output)
 std::string sampling_text(const nn::LshOutput& lsh,
                           const train::TrainConfig& training,
                           const TrainOptions& options) {
+    const std::string kind = fmt::format(
+        "{}{}", name_of(kSamplings, lsh.sampling), options.sampling == "auto" ? " (auto)" : "");
+    if (!nn::uses_tables(lsh.sampling)) {
+        return lsh.sampling == nn::Sampling::exact
+                   ? fmt::format("{}; of all neurons met the best {} by {} are taken",
+                                 kind,
+                                 lsh.mix.lsh,
+                                 name_of(kRanks, lsh.rank))
+                   : kind;
+    }
     const std::string schedule =
         training.rebuild_drift > 0
             ? fmt::format("rebuilt when {:.0f} % of the keys have changed",
@@ -515,8 +599,10 @@ std::string sampling_text(const nn::LshOutput& lsh,
             : fmt::format("first rebuilt after {} steps",
                           with_choice(training.rebuild_first, options.rebuild_first));
     return fmt::format(
-        "{} tables of {}, K = {}, buckets of at most {}, {}; of a sample's candidates the best {} "
+        "{}; {} tables of {}, K = {}, buckets of at most {}, {}; of a sample's candidates the best "
+        "{} "
         "by {} are kept",
+        kind,
         with_choice(lsh.hash.l, options.hash_l),
         name_of(kFamilies, lsh.hash.family),
         with_choice(lsh.hash.k, options.hash_k),

@@ -35,7 +35,7 @@ struct TrainOptions {
     std::string bucket_cap = "auto";
     lsh::BucketPolicy bucket_policy = lsh::BucketPolicy::reservoir;
     std::string rebuild_first = "auto";
-    nn::Sampling sampling = nn::Sampling::top_k;
+    std::string sampling = "auto";
     std::uint32_t threshold = nn::LshOutput{}.threshold;
     float alpha = nn::LshOutput{}.alpha;
     float beta = nn::LshOutput{}.beta;

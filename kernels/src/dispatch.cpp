@@ -157,6 +157,15 @@ bool is_supported(Isa isa) noexcept {
 
 Isa active_isa() noexcept { return active().isa.load(std::memory_order_relaxed); }
 
+bool uses_byte_tiles() noexcept {
+#ifdef SLIDEKIT_HAVE_AMXINT8
+    static const bool tiles = may_use_tiles();
+    return tiles && active_isa() == Isa::avx512bf16;
+#else
+    return false;
+#endif
+}
+
 bool select_isa(Isa isa) noexcept {
     if (!is_supported(isa)) return false;
     active().table.store(table_of(isa), std::memory_order_release);

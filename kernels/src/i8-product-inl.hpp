@@ -7,7 +7,9 @@
 
 #include <slidekit/kernels/dot.hpp>
 
+#include "scan-blocks.hpp"
 #include "simd-inl.hpp"
+#include "topk-inl.hpp"
 
 namespace slidekit::kernels::detail {
 namespace {
@@ -130,6 +132,53 @@ void multiply_rows_i8(RowMatrix<const std::uint8_t> x,
                 if (i < count) tile.template operator()<1>(i);
             });
     });
+}
+
+// A block of the scan by its values, which stay in L1. Returns how many hits it wrote.
+template <class Arch>
+std::size_t scan_block_i8(const ScanBlock& block,
+                          RowMatrix<const std::uint8_t> x,
+                          const float* x_scales,
+                          RowMatrix<const std::int8_t> rows,
+                          RowMatrix<const float> affine,
+                          const std::uint32_t* ids,
+                          const float* threshold,
+                          Hit* hits) noexcept {
+    alignas(64) float values[ScanBlock::kRows * ScanBlock::kVectors];
+    const RowMatrix<float> out{values, block.rows(), block.vectors(), ScanBlock::kVectors};
+    multiply_rows_i8<Arch>(
+        {x.rows == 0 ? nullptr : x.data + 4 * block.vector, x.rows, 4 * block.vectors(), x.stride},
+        x_scales + block.vector,
+        rows,
+        affine,
+        ids + block.row,
+        block.rows(),
+        out);
+    const std::size_t found = find_above_columns<Arch>(
+        {values, out.rows, out.dim, out.stride}, threshold + block.vector, hits);
+    for (std::size_t i = 0; i < found; ++i) {
+        hits[i].row += static_cast<std::uint32_t>(block.row);
+        hits[i].column += static_cast<std::uint32_t>(block.vector);
+    }
+    return found;
+}
+
+template <class Arch>
+std::size_t scan_rows_i8(RowMatrix<const std::uint8_t> x,
+                         const float* x_scales,
+                         std::size_t vectors,
+                         RowMatrix<const std::int8_t> rows,
+                         RowMatrix<const float> affine,
+                         const std::uint32_t* ids,
+                         std::size_t count,
+                         const float* threshold,
+                         Hit* hits) noexcept {
+    std::size_t found = 0;
+    for_scan_blocks(count, vectors, [&](const ScanBlock& block) {
+        found +=
+            scan_block_i8<Arch>(block, x, x_scales, rows, affine, ids, threshold, hits + found);
+    });
+    return found;
 }
 
 }  // namespace

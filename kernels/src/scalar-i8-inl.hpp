@@ -7,6 +7,8 @@
 #include <slidekit/kernels/convert.hpp>
 #include <slidekit/kernels/dot.hpp>
 
+#include "scan-blocks.hpp"
+
 namespace slidekit::kernels::detail {
 namespace {
 
@@ -45,6 +47,19 @@ inline void score_rows_i8(const std::uint8_t* x,
     }
 }
 
+// Vector s of those by fours of coordinates, with one row.
+inline float affine_product(RowMatrix<const std::uint8_t> x,
+                            const float* x_scales,
+                            std::size_t s,
+                            RowMatrix<const std::int8_t> rows,
+                            RowMatrix<const float> affine,
+                            std::uint32_t id) noexcept {
+    const std::int8_t* row = rows.row(id);
+    std::int32_t sum = 0;
+    for (std::size_t k = 0; k < rows.dim; ++k) sum += x.row(k / 4)[4 * s + k % 4] * row[k];
+    return static_cast<float>(sum) * (x_scales[s] * affine.row(id)[0]) + affine.row(id)[1];
+}
+
 inline void multiply_rows_i8(RowMatrix<const std::uint8_t> x,
                              const float* x_scales,
                              RowMatrix<const std::int8_t> rows,
@@ -53,15 +68,32 @@ inline void multiply_rows_i8(RowMatrix<const std::uint8_t> x,
                              std::size_t count,
                              RowMatrix<float> out) noexcept {
     for (std::size_t i = 0; i < count; ++i) {
-        const std::int8_t* row = rows.row(ids[i]);
-        const float* scale_and_bias = affine.row(ids[i]);
-        for (std::size_t s = 0; s < out.dim; ++s) {
-            std::int32_t sum = 0;
-            for (std::size_t k = 0; k < rows.dim; ++k) sum += x.row(k / 4)[4 * s + k % 4] * row[k];
-            out.row(i)[s] =
-                static_cast<float>(sum) * (x_scales[s] * scale_and_bias[0]) + scale_and_bias[1];
-        }
+        for (std::size_t s = 0; s < out.dim; ++s)
+            out.row(i)[s] = affine_product(x, x_scales, s, rows, affine, ids[i]);
     }
+}
+
+inline std::size_t scan_rows_i8(RowMatrix<const std::uint8_t> x,
+                                const float* x_scales,
+                                std::size_t vectors,
+                                RowMatrix<const std::int8_t> rows,
+                                RowMatrix<const float> affine,
+                                const std::uint32_t* ids,
+                                std::size_t count,
+                                const float* threshold,
+                                Hit* hits) noexcept {
+    std::size_t found = 0;
+    for_scan_blocks(count, vectors, [&](const ScanBlock& block) {
+        for (std::size_t i = block.row; i < block.row_end; ++i) {
+            for (std::size_t s = block.vector; s < block.vector_end; ++s) {
+                const float value = affine_product(x, x_scales, s, rows, affine, ids[i]);
+                if (value > threshold[s])
+                    hits[found++] = {
+                        static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(s), value};
+            }
+        }
+    });
+    return found;
 }
 
 }  // namespace

@@ -217,6 +217,10 @@ class GoodRuns(Case):
 
     def test_auto_says_what_it_chose(self):
         done = self.train_run()
+        self.assertIn("exact (auto); of all neurons met the best 10 by dot", done.stderr)
+        done = self.train_run("--centre", "on")  # means something with tables only
+        self.assertIn("sampling: top-k (auto); 50 (auto) tables", done.stderr)
+        done = self.train_run("--sampling", "top-k")
         self.assertRegex(done.stderr, r"50 \(auto\) tables of simhash, K = 1 \(auto\), buckets of at most 128 \(auto\)")
         self.assertIn("first rebuilt after 50 (auto) steps", done.stderr)
         done = self.train_run("--hash-l", 20, "--hash-k", 3, "--bucket-cap", 0, "--rebuild-drift", 0.25)
@@ -367,6 +371,8 @@ class BadUsage(Case):
             (("--output", "uniform", "--sampling", "vanilla"), "--sampling.*--output is uniform"),
             (("--output", "full", "--negatives", 10), "--negatives.*--output is full"),
             (("--threshold", 3), "--threshold.*--sampling threshold"),
+            (("--sampling", "nearest"), "--sampling.*nearest is none of auto, exact"),
+            (("--sampling", "exact", "--rank", "count"), "--rank.*--sampling exact"),
             (("--sampling", "union", "--rank", "count"), "--rank.*--sampling is union"),
             (("--hash", "dwta", "--correction", "logq"), "correction.*SimHash"),
             (("--output", "half"), "--output"),

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <tuple>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -91,6 +92,23 @@ TEST(Forms, OfByteProductsGiveTheBitsOfTheScalarLevel) {
             };
             const std::vector<float> expected = product(*detail::scalar_table());
             ASSERT_EQ(product(vnni), expected) << quads << " x " << count << " x " << vectors;
+            const auto scan = [&](const KernelTable& table) {
+                std::vector<Hit> hits(count * vectors);
+                const std::vector<float> threshold(vectors);
+                hits.resize(table.scan_rows_i8({x.data(), quads, 4 * vectors, 4 * vectors},
+                                               scales.data() + 2 * 200,
+                                               vectors,
+                                               {rows.data(), 200, 4 * quads, 4 * quads},
+                                               {scales.data(), 200, 2, 2},
+                                               ids.data(),
+                                               count,
+                                               threshold.data(),
+                                               hits.data()));
+                std::vector<std::tuple<std::uint32_t, std::uint32_t, float>> listed;
+                for (const Hit& hit : hits) listed.emplace_back(hit.row, hit.column, hit.value);
+                return listed;
+            };
+            ASSERT_EQ(scan(vnni), scan(*detail::scalar_table()));
         }
     }
 }

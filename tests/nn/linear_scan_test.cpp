@@ -81,10 +81,13 @@ Sets sets_of(const std::vector<SlotRun>& runs, const std::vector<std::uint32_t>&
     return sets;
 }
 
-Sets top_of(LinearScan& scan, const Samples& samples, std::size_t count) {
+Sets top_of(LinearScan& scan,
+            const Samples& samples,
+            std::size_t count,
+            Rank rank = Rank::dot_fp32) {
     std::vector<SlotRun> runs;
     std::vector<std::uint32_t> ids;
-    scan.top(samples.view(), count, runs, ids);
+    scan.top(samples.view(), count, rank, runs, ids);
     return sets_of(runs, ids);
 }
 
@@ -120,10 +123,27 @@ TEST(LinearScan, TopIsThatOfBruteForceTiesToTheLowerId) {
             const std::vector<std::uint32_t> rows = all_of(700);
             LinearScan scan = layer.scan(rows);
             for (const std::size_t count : {1U, 20U, 200U})
-                ASSERT_EQ(top_of(scan, some, count), brute_force(layer, rows, some, count))
-                    << dim << " wide, " << samples << " samples, " << count << " wanted";
+                for (const Rank rank : {Rank::dot, Rank::dot_fp32})
+                    ASSERT_EQ(top_of(scan, some, count, rank),
+                              brute_force(layer, rows, some, count))
+                        << dim << " wide, " << samples << " samples, " << count << " wanted";
         }
     }
+}
+
+// Every sixteenth row scores far above the others, and only these are looked at to find a
+// threshold.
+TEST(LinearScan, FindsTheRestWhereItsFirstLookMisleads) {
+    Layer layer(700, 16, Values::whole);
+    const std::vector<std::uint32_t> rows = all_of(700);
+    for (std::uint32_t id = 0; id < 700; id += 16) {
+        layer.parameters.bias()[id] = 1e5F;
+        layer.copies.refresh(id, layer.parameters.weights().row(id), 1e5F);
+    }
+    const Samples some(130, 16, Values::whole);
+    LinearScan scan = layer.scan(rows);
+    for (const Rank rank : {Rank::dot, Rank::dot_fp32})
+        EXPECT_EQ(top_of(scan, some, 200, rank), brute_force(layer, rows, some, 200));
 }
 
 TEST(LinearScan, LooksAtItsRowsOnly) {

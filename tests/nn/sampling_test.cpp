@@ -89,7 +89,9 @@ TEST(Sampling, ExactTakesTheBestOfAllNeurons) {
     found.bucket_cap = 0;
     found.rank = Rank::dot_fp32;
     const StepReport best = first_step(found);
-    const StepReport exact = first_step(sampled(Sampling::exact, 40));
+    LshOutput scanned = sampled(Sampling::exact, 40);
+    scanned.rank = Rank::dot_fp32;
+    const StepReport exact = first_step(scanned);
     EXPECT_EQ(exact.active, best.active);
     EXPECT_NEAR(exact.loss, best.loss, 1e-5 * best.loss);
     EXPECT_EQ(exact.candidates, 0U);

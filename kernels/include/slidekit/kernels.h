@@ -128,6 +128,13 @@ typedef struct slidekit_matrix_u8 {
     size_t stride; /* elements from row to row, >= dim */
 } slidekit_matrix_u8;
 
+/** An element of a block that passed its column's threshold. */
+typedef struct slidekit_hit {
+    uint32_t row;
+    uint32_t column;
+    float value;
+} slidekit_hit;
+
 /** One use of a row: by which vector of the batch, and where the value of the pair (row, vector)
  * lives.
  */
@@ -235,13 +242,6 @@ typedef struct slidekit_adagrad_bias {
     float* weights;
     float* state;
 } slidekit_adagrad_bias;
-
-/** An element of a block that passed its column's threshold. */
-typedef struct slidekit_hit {
-    uint32_t row;
-    uint32_t column;
-    float value;
-} slidekit_hit;
 
 /** Ids of one bucket of a hash table. */
 typedef struct slidekit_bucket {
@@ -614,6 +614,36 @@ SLIDEKIT_C_API slidekit_status slidekit_multiply_rows_i8_fast(
     const uint32_t* ids,
     size_t count,
     slidekit_matrix_f32 out);
+
+/** Lists the pairs whose value, that of multiply_rows_i8, is above threshold[vector], as hits {i,
+ * vector, value}; returns how many. What scans keep of many values is listed without storing them.
+ *
+ * Hits come by blocks of 32 rows and in these of 64 vectors, in each by row and then vector: those
+ * of a vector ascend. Requires: as multiply_rows_i8; hits has room for count * vectors.
+ * *result: what the function of C++ returns.
+ */
+SLIDEKIT_C_API slidekit_status slidekit_scan_rows_i8(
+    slidekit_const_matrix_u8 x,
+    const float* x_scales,
+    size_t vectors,
+    slidekit_const_matrix_i8 rows,
+    slidekit_const_matrix_f32 affine,
+    const uint32_t* ids,
+    size_t count,
+    const float* threshold,
+    slidekit_hit* hits,
+    size_t* result);
+SLIDEKIT_C_API slidekit_status slidekit_scan_rows_i8_fast(
+    slidekit_const_matrix_u8 x,
+    const float* x_scales,
+    size_t vectors,
+    slidekit_const_matrix_i8 rows,
+    slidekit_const_matrix_f32 affine,
+    const uint32_t* ids,
+    size_t count,
+    const float* threshold,
+    slidekit_hit* hits,
+    size_t* result);
 
 /** out[slot] = rows[id] . vectors[vector] + bias[id] for every pair of the groups: each row is read
  * once and dotted with all its vectors, which are expected in cache.

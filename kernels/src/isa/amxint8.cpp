@@ -5,6 +5,9 @@
 
 namespace slidekit::kernels::detail {
 
-void use_amxint8(KernelTable& table) noexcept { table.multiply_rows_i8 = &multiply_rows_i8_amx; }
+void use_amxint8(KernelTable& table) noexcept {
+    table.multiply_rows_i8 = &multiply_rows_i8_amx;
+    table.scan_rows_i8 = &scan_rows_i8_amx;
+}
 
 }  // namespace slidekit::kernels::detail

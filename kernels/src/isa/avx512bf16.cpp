@@ -22,6 +22,7 @@ KernelTable make_table() noexcept {
     table.dot_rows_i8_scaled = &dot_rows_i8_scaled<Level>;
     table.score_rows_i8 = &score_rows_i8<Level>;
     table.multiply_rows_i8 = &multiply_rows_i8<Level>;
+    table.scan_rows_i8 = &scan_rows_i8<Level>;
     return table;
 }
 

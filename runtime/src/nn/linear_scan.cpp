@@ -19,7 +19,9 @@ using kernels::RowMatrix;
 
 namespace {
 
-constexpr std::size_t kRowsPerBlock = 64;  // 32 KB of logits
+constexpr std::size_t kRowsPerRun = 64;
+constexpr std::size_t kSampled = 16;  // one row of so many is looked at first
+constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
 float sigmoid(float z) { return 1 / (1 + std::exp(-z)); }
 
@@ -33,11 +35,8 @@ std::uint64_t failures(system::Stream& stream, double p) {
 
 // Scratch of one block of samples; its vectors by fours of coordinates, as the product wants them.
 struct LinearScan::Block {
-    Block(RowMatrix<const float> hidden, float start)
-        : quads((hidden.dim + 3) / 4),
-          x(quads * 4 * hidden.rows),
-          logits(kRowsPerBlock * kSamples),
-          hits(kRowsPerBlock * kSamples) {
+    explicit Block(RowMatrix<const float> hidden, float start = kLowest)
+        : quads((hidden.dim + 3) / 4), x(quads * 4 * hidden.rows), hits(kRowsPerRun * kSamples) {
         threshold.fill(start);
         std::vector<std::uint8_t> bytes(4 * quads);
         for (std::size_t s = 0; s < hidden.rows; ++s) {
@@ -48,9 +47,14 @@ struct LinearScan::Block {
     }
 
     std::size_t quads;
+    // The vectors as the products take them.
+    [[nodiscard]] RowMatrix<const std::uint8_t> vectors() const noexcept {
+        return {x.data(), quads, x.size() / quads, x.size() / quads};
+    }
+
     std::vector<std::uint8_t> x;
-    std::vector<float> logits;
     std::vector<kernels::Hit> hits;
+    std::vector<std::uint32_t> best;  // scratch of cut()
     std::array<float, kSamples> steps{};
     std::array<float, kSamples> threshold{};
 };
@@ -62,73 +66,108 @@ LinearScan::LinearScan(system::Executor& executor,
     : executor_(executor),
       parameters_(parameters),
       copies_(copies),
-      rows_(rows.begin(), rows.end()) {}
+      rows_(rows.begin(), rows.end()) {
+    for (std::size_t i = 0; i < rows_.size(); i += kSampled) sample_.push_back(rows_[i]);
+}
 
-// Calls body(first, logits, hits) for runs of rows from rows_[first] on: logits[row][sample], and
-// those above their sample's threshold.
+// Calls body(ids, weights) for runs of ids, whose rows are on their way to the cache.
 template <class Body>
-void LinearScan::scan(RowMatrix<const float> hidden, Block& block, const Body& body) const {
-    const RowMatrix<const std::uint8_t> x{
-        block.x.data(), block.quads, 4 * hidden.rows, 4 * hidden.rows};
+void LinearScan::for_runs(std::span<const std::uint32_t> ids,
+                          std::size_t dim,
+                          const Body& body) const {
     RowMatrix<const std::int8_t> weights = copies_.rows();
-    weights.dim = 4 * block.quads;  // zeros behind the last coordinate
-    for (std::size_t first = 0; first < rows_.size(); first += kRowsPerBlock) {
-        const std::size_t count = std::min(kRowsPerBlock, rows_.size() - first);
-        const RowMatrix<float> logits{block.logits.data(), count, hidden.rows, kSamples};
+    weights.dim = dim;  // zeros behind the last coordinate
+    for (std::size_t first = 0; first < ids.size(); first += kRowsPerRun) {
+        const std::size_t end = std::min(first + kRowsPerRun, ids.size());
         // The next rows come from L3 or memory while these are multiplied.
-        for (std::size_t i = first + count; i < std::min(first + 2 * count, rows_.size()); ++i) {
-            for (std::size_t k = 0; k < weights.dim; k += 64)
-                __builtin_prefetch(weights.row(rows_[i]) + k, 0, 2);
+        for (std::size_t i = end; i < std::min(end + kRowsPerRun, ids.size()); ++i) {
+            for (std::size_t k = 0; k < dim; k += 64)
+                __builtin_prefetch(weights.row(ids[i]) + k, 0, 2);
+            __builtin_prefetch(copies_.affine().row(ids[i]), 0, 2);
         }
-        kernels::multiply_rows_i8(
-            x, block.steps.data(), weights, copies_.affine(), rows_.data() + first, count, logits);
-        const std::size_t passed =
-            kernels::find_above_columns(logits, block.threshold.data(), block.hits.data());
-        body(first, logits, std::span<const kernels::Hit>(block.hits.data(), passed));
+        body(ids.subspan(first, end - first), weights);
     }
 }
 
-// A sample's list takes all that pass until it is twice as long as wanted, and is then cut back to
-// the best: a few comparisons for each that is appended. Appended ones ascend, and so do those that
-// a cut keeps.
+// Cuts a list to its best `most`, which keep their order; the least of their scores, or minus
+// infinity where there are fewer.
+float LinearScan::cut(Scored& list, std::size_t most, std::vector<std::uint32_t>& best) {
+    if (list.ids.size() < most) return kLowest;
+    best.resize(most);
+    kernels::select_top_k(list.scores.data(), list.scores.size(), most, best.data());
+    float least = -kLowest;
+    for (std::size_t i = 0; i < most; ++i) {
+        list.ids[i] = list.ids[best[i]];
+        list.scores[i] = list.scores[best[i]];
+        least = std::min(least, list.scores[i]);
+    }
+    list.ids.resize(most);
+    list.scores.resize(most);
+    return least;
+}
+
+// Appends to each sample's list the ids above its threshold, ascending. A list four times as long
+// as wanted is cut back to the best and raises the threshold.
+void LinearScan::collect(std::span<const std::uint32_t> ids,
+                         std::size_t wanted,
+                         Block& block,
+                         std::span<Scored> found) const {
+    for_runs(ids,
+             4 * block.quads,
+             [&](std::span<const std::uint32_t> run, RowMatrix<const std::int8_t> weights) {
+                 const std::size_t passed = kernels::scan_rows_i8(block.vectors(),
+                                                                  block.steps.data(),
+                                                                  found.size(),
+                                                                  weights,
+                                                                  copies_.affine(),
+                                                                  run.data(),
+                                                                  run.size(),
+                                                                  block.threshold.data(),
+                                                                  block.hits.data());
+                 for (const kernels::Hit& hit : std::span(block.hits.data(), passed)) {
+                     float& threshold = block.threshold[hit.column];
+                     if (!(hit.value > threshold)) continue;  // a cut has raised it
+                     Scored& list = found[hit.column];
+                     list.ids.push_back(run[hit.row]);
+                     list.scores.push_back(hit.value);
+                     if (list.ids.size() == 4 * wanted) threshold = cut(list, wanted, block.best);
+                 }
+             });
+}
+
+// Without a threshold to begin with, five times as many would pass before lists have raised it to
+// what it ends with, and they cost more than the products. The sample's best say where to begin:
+// at twice as many as are wanted, and in a case of thousands too few, which is then seen.
 void LinearScan::top_of_block(RowMatrix<const float> hidden,
                               std::size_t count,
+                              Rank rank,
                               std::span<Scored> found) {
-    const std::size_t keep = count + count / 4 + 8;
-    Block block(hidden, -std::numeric_limits<float>::infinity());
-    std::vector<std::uint32_t> best(2 * keep);
-    const auto cut = [&](Scored& list, std::size_t most) {
-        const std::size_t kept =
-            kernels::select_top_k(list.scores.data(), list.scores.size(), most, best.data());
-        float least = std::numeric_limits<float>::infinity();
-        for (std::size_t i = 0; i < kept; ++i) {
-            list.ids[i] = list.ids[best[i]];
-            list.scores[i] = list.scores[best[i]];
-            least = std::min(least, list.scores[i]);
-        }
-        list.ids.resize(kept);
-        list.scores.resize(kept);
-        return least;
-    };
-    scan(hidden,
-         block,
-         [&](std::size_t first, RowMatrix<const float>, std::span<const kernels::Hit> hits) {
-             for (const kernels::Hit& hit : hits) {
-                 if (!(hit.value > block.threshold[hit.column])) continue;  // a cut has raised it
-                 Scored& list = found[hit.column];
-                 list.ids.push_back(rows_[first + hit.row]);
-                 list.scores.push_back(hit.value);
-                 if (list.ids.size() == 2 * keep) block.threshold[hit.column] = cut(list, keep);
-             }
-         });
-    for (std::size_t s = 0; s < hidden.rows; ++s) {
+    const std::size_t keep = rank == Rank::dot_fp32 ? count + count / 4 + 8 : count;
+    Block block(hidden);
+    const std::size_t of_sample = keep / (kSampled / 2) + kSampled;
+    collect(sample_, of_sample, block, found);
+    for (std::size_t s = 0; s < found.size(); ++s) {
+        block.threshold[s] = cut(found[s], of_sample, block.best);
+        found[s].clear();
+    }
+    collect(rows_, keep, block, found);
+    bool missing = false;
+    for (std::size_t s = 0; s < found.size(); ++s) {
+        const bool enough = found[s].ids.size() >= std::min(keep, rows_.size());
+        block.threshold[s] = enough ? -kLowest : kLowest;
+        if (!enough) found[s].clear();
+        missing = missing || !enough;
+    }
+    if (missing) collect(rows_, keep, block, found);
+
+    for (std::size_t s = 0; s < found.size(); ++s) {
         Scored& list = found[s];
-        if (list.ids.size() > keep) (void)cut(list, keep);
+        (void)cut(list, keep, block.best);
         if (list.ids.size() <= count) continue;
         parameters_.dot_rows(hidden.row(s), list.ids.data(), list.ids.size(), list.scores.data());
         for (std::size_t i = 0; i < list.ids.size(); ++i)
             list.scores[i] += parameters_.bias()[list.ids[i]];
-        (void)cut(list, count);
+        (void)cut(list, count, block.best);
     }
 }
 
@@ -152,18 +191,33 @@ void LinearScan::standout_of_block(RowMatrix<const float> hidden,
         if (streams[s].uniform() * share < sigmoid(rule.alpha * logit + rule.beta))
             found[s].ids.push_back(rows_[place]);
     };
-    scan(hidden,
-         block,
-         [&](std::size_t first, RowMatrix<const float> logits, std::span<const kernels::Hit> hits) {
-             for (const kernels::Hit& hit : hits) draw(hit.column, first + hit.row, hit.value, 1);
-             for (std::size_t s = 0; s < hidden.rows; ++s) {
-                 for (; next[s] < first + logits.rows;
-                      next[s] += 1 + failures(streams[s], static_cast<double>(kRare))) {
-                     const float logit = logits.row(next[s] - first)[s];
-                     if (!(logit > rare_logit)) draw(s, next[s], logit, kRare);
+    std::vector<float> values(kRowsPerRun * kSamples);
+    std::size_t first = 0;  // place in rows_
+    for_runs(rows_,
+             4 * block.quads,
+             [&](std::span<const std::uint32_t> run, RowMatrix<const std::int8_t> weights) {
+                 const RowMatrix<float> logits{values.data(), run.size(), hidden.rows, kSamples};
+                 kernels::multiply_rows_i8(block.vectors(),
+                                           block.steps.data(),
+                                           weights,
+                                           copies_.affine(),
+                                           run.data(),
+                                           run.size(),
+                                           logits);
+                 const std::size_t passed =
+                     kernels::find_above_columns(logits, block.threshold.data(), block.hits.data());
+                 for (const kernels::Hit& hit : std::span(block.hits.data(), passed))
+                     draw(hit.column, first + hit.row, hit.value, 1);
+                 const std::size_t end = first + run.size();
+                 for (std::size_t s = 0; s < hidden.rows; ++s) {
+                     for (; next[s] < end;
+                          next[s] += 1 + failures(streams[s], static_cast<double>(kRare))) {
+                         const float logit = logits.row(next[s] - first)[s];
+                         if (!(logit > rare_logit)) draw(s, next[s], logit, kRare);
+                     }
                  }
-             }
-         });
+                 first = end;
+             });
     for (std::size_t s = 0; s < hidden.rows; ++s) {
         std::vector<std::uint32_t>& ids = found[s].ids;
         std::sort(ids.begin(), ids.end());
@@ -178,10 +232,7 @@ void LinearScan::standout_of_block(RowMatrix<const float> hidden,
 
 void LinearScan::clear(std::size_t samples) {
     if (found_.size() < samples) found_.resize(samples);
-    for (Scored& list : found_) {
-        list.ids.clear();
-        list.scores.clear();
-    }
+    for (Scored& list : found_) list.clear();
 }
 
 void LinearScan::gather(std::size_t samples,
@@ -198,6 +249,7 @@ void LinearScan::gather(std::size_t samples,
 
 void LinearScan::top(RowMatrix<const float> hidden,
                      std::size_t count,
+                     Rank rank,
                      std::vector<SlotRun>& runs,
                      std::vector<std::uint32_t>& ids) {
     clear(hidden.rows);
@@ -206,6 +258,7 @@ void LinearScan::top(RowMatrix<const float> hidden,
             hidden.rows, kSamples, [&](std::size_t begin, std::size_t end, system::Worker) {
                 top_of_block({hidden.row(begin), end - begin, hidden.dim, hidden.stride},
                              count,
+                             rank,
                              std::span(found_).subspan(begin, end - begin));
             });
     }

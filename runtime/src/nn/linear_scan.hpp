@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include <slidekit/nn/network.hpp>
 #include <slidekit/nn/parameters.hpp>
 #include <slidekit/system/executor.hpp>
 
@@ -39,10 +40,12 @@ public:
                std::span<const std::uint32_t> rows);
 
     /// The min(count, rows) ids of highest logit of each sample, ascending: ids[runs[s].first] and
-    /// those behind. A quarter more than `count` are found by 8-bit scores and ranked by their fp32
-    /// rows; ties go to the lower id. Requires: activations are not negative.
+    /// those behind. Rank::dot: by 8-bit scores.
+    /// Rank::dot_fp32: a quarter more than `count` are found by these and ranked by their fp32
+    /// rows. Ties go to the lower id. Requires: activations are not negative; one of these ranks.
     void top(kernels::RowMatrix<const float> hidden,
              std::size_t count,
+             Rank rank,
              std::vector<SlotRun>& runs,
              std::vector<std::uint32_t>& ids);
 
@@ -60,13 +63,24 @@ private:
     struct Scored {
         std::vector<std::uint32_t> ids;
         std::vector<float> scores;
+
+        void clear() noexcept {
+            ids.clear();
+            scores.clear();
+        }
     };
     struct Block;
 
     template <class Body>
-    void scan(kernels::RowMatrix<const float> hidden, Block& block, const Body& body) const;
+    void for_runs(std::span<const std::uint32_t> ids, std::size_t dim, const Body& body) const;
+    static float cut(Scored& list, std::size_t most, std::vector<std::uint32_t>& best);
+    void collect(std::span<const std::uint32_t> ids,
+                 std::size_t wanted,
+                 Block& block,
+                 std::span<Scored> found) const;
     void top_of_block(kernels::RowMatrix<const float> hidden,
                       std::size_t count,
+                      Rank rank,
                       std::span<Scored> found);
     void standout_of_block(kernels::RowMatrix<const float> hidden,
                            std::size_t first,
@@ -81,7 +95,8 @@ private:
     const Parameters& parameters_;
     const RankRows& copies_;
     std::vector<std::uint32_t> rows_;
-    std::vector<Scored> found_;  // by sample
+    std::vector<std::uint32_t> sample_;  // every so-manieth of them
+    std::vector<Scored> found_;          // by sample
 };
 
 }  // namespace slidekit::nn

@@ -53,8 +53,8 @@ const NetworkConfig& checked(const NetworkConfig& config) {
         require(lsh->mix.uniform_group, "uniform group");
         if (lsh->correction == Correction::log_q) check_correction(*lsh);
         const bool scans = uses_scan(lsh->sampling);
-        if (scans && lsh->rank != Rank::dot)
-            throw Error(ErrorCode::usage, "rank", "a linear scan needs the 8-bit copies of dot");
+        if (scans && lsh->rank == Rank::count)
+            throw Error(ErrorCode::usage, "rank", "a linear scan counts no tables; rank by dot");
         if (scans && !(lsh->alpha > 0))
             throw Error(ErrorCode::usage, "alpha", "standout needs a number above 0");
     }
@@ -286,7 +286,7 @@ std::vector<Ranked> Network::predict(const data::PointsView& points, std::uint32
 RetrievalSetup Network::retrieval_setup() const {
     const State& state = *state_;
     const Retrieval* const tables = state.tables ? &*state.tables
-                                    : state.sampled && state.sampled->retrieving()
+                                    : state.sampled && state.sampled->knows_rows()
                                         ? &state.sampled->retrieval()
                                         : nullptr;
     if (tables == nullptr) return {};
@@ -348,7 +348,8 @@ std::vector<Ranked> Network::scan(const data::PointsView& points, std::uint32_t 
     const State& state = *state_;
     assert(state.tables);
     constexpr std::size_t kPointsPerTask = 512;
-    constexpr std::size_t kLeast = 32;  // 8-bit scores are rough: more are looked at than wanted
+    // 8-bit scores are rough: more are looked at than wanted.
+    const std::size_t looked_at = std::max<std::size_t>(2 * std::size_t{count}, 48);
     system::Executor& executor = state.runtime.executor();
     const std::size_t stride = padded_stride(state.config.hidden);
     std::vector<float> values(points.points * stride);
@@ -361,7 +362,7 @@ std::vector<Ranked> Network::scan(const data::PointsView& points, std::uint32_t 
     LinearScan scan(executor, state.output, state.tables->copies(), state.tables->met());
     std::vector<SlotRun> runs;
     std::vector<std::uint32_t> ids;
-    scan.top(hidden, std::max<std::size_t>(count, kLeast), runs, ids);
+    scan.top(hidden, looked_at, Rank::dot, runs, ids);
 
     std::vector<Ranked> best(std::size_t{points.points} * count);
     executor.for_each_piece(
@@ -403,8 +404,8 @@ std::size_t Network::bytes(const NetworkConfig& config, std::uint32_t batch) {
         total += lsh::Tables::bytes(tables);
         total += std::size_t{config.labels} * lsh->hash.l * sizeof(std::uint32_t);  // row keys
         total += config.labels;                                                     // touched
-        if (lsh->rank == Rank::dot)
-            total += config.labels * (padded_stride(config.hidden) + sizeof(float));
+        if (lsh->rank == Rank::dot || uses_scan(lsh->sampling))
+            total += config.labels * (padded_stride(config.hidden) + 2 * sizeof(float));
         total +=
             std::size_t{batch} * (lsh->mix.lsh + lsh->mix.batch + lsh->mix.uniform) * kBytesPerPair;
     }

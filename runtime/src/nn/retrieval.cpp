@@ -41,7 +41,8 @@ Retrieval::Retrieval(system::Runtime& runtime,
       config_(config),
       tables_(runtime, parameters, config, std::move(met), seed),
       mean_activation_(parameters.dim()) {
-    if (config.rank == Rank::dot) rank_rows_.emplace(runtime, parameters.rows(), parameters.dim());
+    if (config.rank == Rank::dot || uses_scan(config.sampling))
+        rank_rows_.emplace(runtime, parameters.rows(), parameters.dim());
 }
 
 Retrieval::Query Retrieval::make_query() const {

@@ -36,7 +36,7 @@ lsh::TablesConfig tables_config(const LshOutput& config,
                                 std::uint64_t seed) {
     return {.tables = config.hash.l,
             .key_bits = lsh::key_bits(config.hash),
-            .capacity = capacity,
+            .capacity = uses_tables(config.sampling) ? capacity : 0,
             .bucket_cap = config.bucket_cap,
             .policy = config.bucket_policy,
             .seed = seed};
@@ -62,8 +62,9 @@ RowTables::RowTables(system::Runtime& runtime,
       met_(std::move(met)),
       family_(config.hash, parameters.dim()),
       tables_(runtime, tables_config(config, static_cast<std::uint32_t>(met_.size()), seed)),
-      row_keys_(
-          runtime.allocate(met_.size() * config.hash.l * sizeof(std::uint32_t), "output.row_keys")),
+      row_keys_(runtime.allocate(
+          tables_.config().capacity * std::size_t{config.hash.l} * sizeof(std::uint32_t),
+          "output.row_keys")),
       touched_(parameters.rows(), 1),
       centre_(parameters.dim()),
       next_centre_(parameters.dim()),

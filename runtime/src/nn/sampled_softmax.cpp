@@ -83,8 +83,9 @@ void SampledSoftmax::lay_out_slots(const data::PointsView& batch) {
 }
 
 void SampledSoftmax::hash(const OutputStep& step) {
-    if (!retrieving()) return;
-    retrieval_.observe(step.hidden);
+    if (!retrieving() && !scan_) return;
+    retrieval_.observe(step.hidden);  // prediction may look up what training has scanned
+    if (scan_) return;
     if (config_.query == QueryBy::activation) {
         retrieval_.hash_queries(step.hidden, QueryBy::activation, query_keys_);
         return;
@@ -121,7 +122,7 @@ std::span<const std::uint32_t> SampledSoftmax::retrieve(const OutputStep& step,
 
 void SampledSoftmax::scan(const OutputStep& step) {
     if (config_.sampling == Sampling::exact) {
-        scan_->top(step.hidden, config_.mix.lsh, scan_runs_, scan_ids_);
+        scan_->top(step.hidden, config_.mix.lsh, config_.rank, scan_runs_, scan_ids_);
         return;
     }
     scan_->standout(step.hidden,

@@ -45,6 +45,10 @@ public:
     [[nodiscard]] bool retrieving() const noexcept {
         return config_.mix.lsh > 0 && uses_tables(config_.sampling);
     }
+    /// Whether prediction can find rows as training did: it knows them and the queries' centre.
+    [[nodiscard]] bool knows_rows() const noexcept {
+        return config_.mix.lsh > 0 && config_.sampling != Sampling::none;
+    }
     /// Nothing without tables.
     RebuildReport rebuild() { return retrieving() ? retrieval_.rebuild() : RebuildReport{}; }
     [[nodiscard]] RowTables& row_tables() noexcept { return retrieval_.row_tables(); }

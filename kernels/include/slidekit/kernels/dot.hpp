@@ -7,6 +7,7 @@
 #pragma once
 
 #include <slidekit/kernels/export.hpp>
+#include <slidekit/kernels/topk.hpp>
 #include <slidekit/kernels/views.hpp>
 
 namespace slidekit::kernels {
@@ -95,6 +96,21 @@ SLIDEKIT_API void multiply_rows_i8(RowMatrix<const std::uint8_t> x,
                                    const std::uint32_t* ids,
                                    std::size_t count,
                                    RowMatrix<float> out) noexcept;
+
+/// Lists the pairs whose value, that of multiply_rows_i8, is above threshold[vector], as hits {i,
+/// vector, value}; returns how many. What scans keep of many values is listed without storing them.
+///
+/// Hits come by blocks of 32 rows and in these of 64 vectors, in each by row and then vector: those
+/// of a vector ascend. Requires: as multiply_rows_i8; hits has room for count * vectors.
+SLIDEKIT_API std::size_t scan_rows_i8(RowMatrix<const std::uint8_t> x,
+                                      const float* x_scales,
+                                      std::size_t vectors,
+                                      RowMatrix<const std::int8_t> rows,
+                                      RowMatrix<const float> affine,
+                                      const std::uint32_t* ids,
+                                      std::size_t count,
+                                      const float* threshold,
+                                      Hit* hits) noexcept;
 
 /// out[slot] = rows[id] . vectors[vector] + bias[id] for every pair of the groups: each row is read
 /// once and dotted with all its vectors, which are expected in cache.
