@@ -24,7 +24,8 @@ const Names<lsh::HashFamily> kFamilies = {{"simhash", lsh::HashFamily::simhash},
                                           {"dwta", lsh::HashFamily::dwta},
                                           {"wta", lsh::HashFamily::wta},
                                           {"doph", lsh::HashFamily::doph},
-                                          {"pstable", lsh::HashFamily::pstable}};
+                                          {"pstable", lsh::HashFamily::pstable},
+                                          {"crosspolytope", lsh::HashFamily::crosspolytope}};
 const Names<lsh::Packing> kPackings = {{"concat", lsh::Packing::concat},
                                        {"slide-compat", lsh::Packing::slide_compat}};
 const Names<nn::Centre> kCentres = {{"on", nn::Centre::on}, {"off", nn::Centre::off}};
@@ -67,7 +68,7 @@ constexpr std::array kLshFlags = {
     "--alpha",         "--beta",           "--active-scope",  "--hash",      "--hash-k",
     "--hash-l",        "--packing",        "--bucket-cap",    "--centre",    "--rank",
     "--rebuild-first", "--rebuild-growth", "--rebuild-drift", "--rebuild",   "--redraw-every",
-    "--bucket-policy", "--hash-width"};
+    "--bucket-policy", "--hash-width",     "--hash-probes"};
 constexpr std::array kUniformFlags = {"--negatives", "--negatives-from"};
 
 template <class T>
@@ -107,6 +108,7 @@ std::uint32_t auto_hash_k(lsh::HashFamily family, std::uint32_t key_bits) {
         case lsh::HashFamily::wta: return std::max(1U, (key_bits + 1) / 3);
         case lsh::HashFamily::doph: return 2;
         case lsh::HashFamily::pstable: return 4;
+        case lsh::HashFamily::crosspolytope: return std::max(1U, (key_bits + 3) / 6);
     }
     return key_bits;
 }
@@ -220,6 +222,12 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
     command.add_option("--hash-k", o.hash_k, "Codes a table (auto: by the layer's width)")
         ->capture_default_str();
     command.add_option("--hash-l", o.hash_l, "Tables (auto: 50)")->capture_default_str();
+    command
+        .add_option("--hash-probes",
+                    o.hash.probes,
+                    "Buckets a table that a query looks at (simhash, hadamard)")
+        ->capture_default_str()
+        ->check(CLI::Range(1U, lsh::kMaxProbes));
     command.add_option("--hash-width", o.hash.width, "Width of the cells of --hash pstable")
         ->capture_default_str()
         ->check(CLI::PositiveNumber);
@@ -479,6 +487,7 @@ nlohmann::ordered_json options_json(const TrainOptions& options,
         json.update({{"hash", name_of(kFamilies, lsh->hash.family)},
                      {"hash-k", lsh->hash.k},
                      {"hash-l", lsh->hash.l},
+                     {"hash-probes", lsh->hash.probes},
                      {"packing", name_of(kPackings, lsh->hash.packing)},
                      {"hash-width", lsh->hash.width},
                      {"bucket-cap", lsh->bucket_cap},
