@@ -26,7 +26,8 @@ const Names<lsh::HashFamily> kFamilies = {{"simhash", lsh::HashFamily::simhash},
                                           {"dwta", lsh::HashFamily::dwta},
                                           {"wta", lsh::HashFamily::wta},
                                           {"doph", lsh::HashFamily::doph},
-                                          {"pstable", lsh::HashFamily::pstable}};
+                                          {"pstable", lsh::HashFamily::pstable},
+                                          {"crosspolytope", lsh::HashFamily::crosspolytope}};
 const Names<lsh::Packing> kPackings = {{"concat", lsh::Packing::concat},
                                        {"slide-compat", lsh::Packing::slide_compat}};
 const Names<nn::Centre> kCentres = {{"on", nn::Centre::on}, {"off", nn::Centre::off}};
@@ -63,20 +64,22 @@ const Names<train::LearningRateShape> kShapes = {{"constant", train::LearningRat
                                                  {"cosine", train::LearningRateShape::cosine},
                                                  {"step", train::LearningRateShape::step}};
 
-// Flags that mean something with one output only.
-constexpr std::array kLshFlags = {
-    "--mix",           "--uniform-group",  "--sampling",      "--threshold", "--query",
-    "--alpha",         "--beta",           "--active-scope",  "--hash",      "--hash-k",
-    "--hash-l",        "--packing",        "--bucket-cap",    "--centre",    "--rank",
-    "--rebuild-first", "--rebuild-growth", "--rebuild-drift", "--rebuild",   "--redraw-every",
-    "--bucket-policy", "--hash-width"};
-// Those of them that mean something with hash tables only.
+// Flags that mean something with one output only, those of --output lsh in two parts: what makes a
+// sample's active set, and what tables are.
+constexpr std::array kActiveSetFlags = {"--mix",
+                                        "--uniform-group",
+                                        "--sampling",
+                                        "--threshold",
+                                        "--alpha",
+                                        "--beta",
+                                        "--active-scope",
+                                        "--rank"};
 constexpr std::array kTableFlags = {"--query",
-                                    "--correction",
                                     "--hash",
                                     "--hash-k",
                                     "--hash-l",
                                     "--hash-width",
+                                    "--hash-probes",
                                     "--packing",
                                     "--bucket-cap",
                                     "--bucket-policy",
@@ -138,6 +141,7 @@ std::uint32_t auto_hash_k(lsh::HashFamily family, std::uint32_t key_bits) {
         case lsh::HashFamily::wta: return std::max(1U, (key_bits + 1) / 3);
         case lsh::HashFamily::doph: return 2;
         case lsh::HashFamily::pstable: return 4;
+        case lsh::HashFamily::crosspolytope: return std::max(1U, (key_bits + 3) / 6);
     }
     return key_bits;
 }
@@ -205,6 +209,7 @@ std::size_t cheaply_scanned_rows(std::size_t dim) {
 nn::Sampling resolve_sampling(const TrainOptions& options, std::size_t met) {
     if (const auto chosen = value_of(kSamplings, options.sampling)) return *chosen;
     const bool tables = options.rank == nn::Rank::count ||
+                        options.correction != nn::Correction::none ||
                         std::any_of(kTableFlags.begin(), kTableFlags.end(), [&](const char* flag) {
                             return std::find(options.given.begin(), options.given.end(), flag) !=
                                    options.given.end();
@@ -287,6 +292,12 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
     command.add_option("--hash-k", o.hash_k, "Codes a table (auto: by the layer's width)")
         ->capture_default_str();
     command.add_option("--hash-l", o.hash_l, "Tables (auto: 50)")->capture_default_str();
+    command
+        .add_option("--hash-probes",
+                    o.hash.probes,
+                    "Buckets a table that a query looks at (simhash, hadamard)")
+        ->capture_default_str()
+        ->check(CLI::Range(1U, lsh::kMaxProbes));
     command.add_option("--hash-width", o.hash.width, "Width of the cells of --hash pstable")
         ->capture_default_str()
         ->check(CLI::PositiveNumber);
@@ -417,12 +428,14 @@ void check_options(const TrainOptions& options, std::uint32_t labels) {
     };
     const nn::Mix mix = parse_mix(options.mix);
 
-    for (const char* flag : kLshFlags) {
+    const auto needs_lsh = [&](const char* flag) {
         if (given(flag) && options.output != Output::lsh)
             refuse(flag,
                    fmt::format("needs --output lsh, but --output is {}; leave one of the two out",
                                output_name(options.output)));
-    }
+    };
+    std::for_each(kActiveSetFlags.begin(), kActiveSetFlags.end(), needs_lsh);
+    std::for_each(kTableFlags.begin(), kTableFlags.end(), needs_lsh);
     for (const char* flag : kUniformFlags) {
         if (given(flag) && options.output != Output::uniform)
             refuse(
@@ -553,6 +566,7 @@ nlohmann::ordered_json options_json(const TrainOptions& options,
         json.update({{"hash", name_of(kFamilies, lsh->hash.family)},
                      {"hash-k", lsh->hash.k},
                      {"hash-l", lsh->hash.l},
+                     {"hash-probes", lsh->hash.probes},
                      {"packing", name_of(kPackings, lsh->hash.packing)},
                      {"hash-width", lsh->hash.width},
                      {"bucket-cap", lsh->bucket_cap},

@@ -347,6 +347,8 @@ class BadUsage(Case):
             (("--hash-l", 0), "--hash-l"),
             (("--hash", "pstable", "--hash-width", 0), "--hash-width"),
             (("--hash", "doph", "--hash-k", 65), "65 codes of DOPH"),
+            (("--hash", "dwta", "--hash-probes", 4), "hash probes.*4 buckets.*hash family DWTA"),
+            (("--hash-k", 4, "--hash-probes", 4, "--correction", "logq"), "correction.*hash probes"),
             (("--hash-l", "many"), "--hash-l.*many"),
             (("--hash-l", 5000), "5000"),
             (("--hash-l", 4096, "--hash-k", 24), "--hash-l.*--hash-k 24 take"),  # 512 GB

@@ -94,6 +94,18 @@ LshOutput dwta() {
     return output;
 }
 
+LshOutput probing() {
+    LshOutput output = testing::some_neurons(30, 20, 20);
+    output.hash = {.k = 5, .l = 12, .probes = 4};
+    return output;
+}
+
+LshOutput crosspolytope() {
+    LshOutput output = testing::some_neurons(30, 20, 20);
+    output.hash = {.family = lsh::HashFamily::crosspolytope, .k = 1, .l = 12};
+    return output;
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Outputs,
     Determinism,
@@ -108,6 +120,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"LshDotFp32", ranked_by(Rank::dot_fp32)},
         Case{"LshCount", ranked_by(Rank::count)},
         Case{"LshDwtaCapped", dwta()},
+        Case{"LshProbing", probing()},
+        Case{"LshCrossPolytope", crosspolytope()},
         Case{"LshSgd", ranked_by(Rank::dot), Optimizer::sgd},
         Case{"LshAdamDense", ranked_by(Rank::dot), Optimizer::adam_dense},
         Case{"UniformAdamDense", UniformOutput{.negatives = 400}, Optimizer::adam_dense},

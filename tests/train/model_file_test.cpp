@@ -210,6 +210,17 @@ TEST(ModelFile, TablesBuiltFromItFindWhatTheNetworksOwnFind) {
         EXPECT_EQ(got.best[i].label, expected.best[i].label);
 }
 
+TEST(ModelFile, KeepsTheProbes) {
+    const TemporaryFolder folder;
+    system::Runtime runtime({.threads = 1});
+    nn::Network network = trained_network(runtime);
+    nn::RetrievalSetup setup = network.retrieval_setup();
+    setup.output.hash.probes = 2;
+    network.index(setup);
+    save_model(network, folder / "model");
+    EXPECT_EQ(read_retrieval(folder / "model").output.hash.probes, 2U);
+}
+
 void expect_no_retrieval(const std::filesystem::path& file, const std::string& why) {
     try {
         (void)read_retrieval(file);

@@ -42,24 +42,30 @@ void Candidates::begin_epoch(std::uint32_t most) {
 // buckets: with the first two lines only, the walk took twice as long.
 std::size_t Candidates::find_buckets(const Tables& tables, std::span<const std::uint32_t> keys) {
     constexpr std::size_t kIdsPerLine = 16;
-    for (std::size_t t = 0; t < keys.size(); ++t) __builtin_prefetch(tables.offset(t, keys[t]));
-    buckets_.resize(keys.size());
+    const std::size_t probes = keys.size() / tables.config().tables;
+    const auto each = [&](const auto& visit) {
+        const std::uint32_t* key = keys.data();
+        for (std::uint32_t t = 0; t < tables.config().tables; ++t)
+            for (std::size_t p = 0; p < probes; ++p, ++key) visit(t, *key);
+    };
+    each([&](std::uint32_t t, std::uint32_t key) { __builtin_prefetch(tables.offset(t, key)); });
+    buckets_.clear();
     std::size_t total = 0;
-    for (std::size_t t = 0; t < keys.size(); ++t) {
-        const auto bucket = tables.bucket(static_cast<std::uint32_t>(t), keys[t]);
-        buckets_[t] = {bucket.data(), bucket.size()};
+    each([&](std::uint32_t t, std::uint32_t key) {
+        const auto bucket = tables.bucket(t, key);
+        buckets_.push_back({bucket.data(), bucket.size()});
         for (std::size_t i = 0; i < bucket.size(); i += kIdsPerLine)
             __builtin_prefetch(bucket.data() + i);
         total += bucket.size();
-    }
+    });
     return total;
 }
 
 std::span<const std::uint32_t> Candidates::collect(const Tables& tables,
                                                    std::span<const std::uint32_t> keys) {
-    assert(keys.size() == tables.config().tables);
+    assert(!keys.empty() && keys.size() % tables.config().tables == 0);
     const bool counting = counting_ == Counting::on;
-    begin_epoch(counting ? static_cast<std::uint32_t>(keys.size()) : 1);
+    begin_epoch(counting ? tables.config().tables : 1);  // an id is in one bucket a table
     const std::size_t total = find_buckets(tables, keys);
     const kernels::BucketsView buckets{buckets_.data(), buckets_.size(), total};
     std::uint16_t* const stamps = stamps_.data();

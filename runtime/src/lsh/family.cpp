@@ -24,6 +24,7 @@
 #include <slidekit/system/error.hpp>
 #include <slidekit/system/random.hpp>
 
+#include "lsh/directions.hpp"
 #include "lsh/selection.hpp"
 
 namespace slidekit::lsh {
@@ -32,6 +33,7 @@ using kernels::DophPlan;
 using kernels::DwtaPlan;
 using kernels::HadamardPlan;
 using kernels::PStablePlan;
+using kernels::RowMatrix;
 using kernels::SimHashPlan;
 using system::Purpose;
 using system::Stream;
@@ -60,6 +62,7 @@ std::string_view name_of(const HashConfig& config) {
             return concat ? "WTA with concat packing" : "WTA with slide-compat packing";
         case HashFamily::doph: return "DOPH";
         case HashFamily::pstable: return "p-stable";
+        case HashFamily::crosspolytope: return "cross-polytope";
     }
     return "";
 }
@@ -67,6 +70,7 @@ std::string_view name_of(const HashConfig& config) {
 // For the families whose codes stand side by side in the key.
 std::uint64_t unchecked_key_bits(HashFamily family, Packing packing, std::uint64_t k) {
     if (family == HashFamily::simhash || family == HashFamily::hadamard) return k;
+    if (family == HashFamily::crosspolytope) return kPolytopeBits * k;
     if (packing == Packing::concat) return 3 * k;
     // Codes of 3 bits, 2 bits apart and summed: up to 7 (4^k - 1) / 3, which is just over 2 * 4^k
     // from k = 2 on.
@@ -93,6 +97,21 @@ std::uint32_t mixed_key_bits(const HashConfig& config) {
                     fmt::format("cells of width {}; a positive number is needed", config.width));
     }
     return config.bits;
+}
+
+void check_probes(const HashConfig& config, std::uint32_t bits) {
+    if (config.probes == 1) return;
+    const auto refuse = [&](const std::string& why) {
+        throw Error(ErrorCode::usage,
+                    "hash probes",
+                    fmt::format("{} buckets a table {}", config.probes, why));
+    };
+    if (config.family != HashFamily::simhash && config.family != HashFamily::hadamard)
+        refuse(fmt::format("with the hash family {}: only simhash and hadamard have bits to flip",
+                           name_of(config)));
+    const std::uint32_t most = std::min(kMaxProbes, 1U << bits);
+    if (config.probes == 0 || config.probes > most)
+        refuse(fmt::format("with hash k {}; 1 to {} are possible", config.k, most));
 }
 
 // The non-zeros of one projection after the other.
@@ -133,6 +152,62 @@ std::vector<std::uint16_t> draw_permutations(std::uint64_t seed,
     return order;
 }
 
+// Signs of Hadamard rounds: two that are shared, then one for every `padded` projections.
+std::vector<std::uint32_t> draw_signs(std::uint64_t seed, std::uint32_t padded, std::size_t count) {
+    std::vector<std::uint32_t> signs;
+    for (std::size_t round = 0; round < kernels::hadamard_rounds(padded, count); ++round) {
+        Stream stream(seed, Purpose::hash_functions, round);
+        for (std::uint32_t c = 0; c < padded; ++c) signs.push_back(stream.below(2) << 31);
+    }
+    return signs;
+}
+
+void rotate(const std::uint32_t* signs, std::vector<float>& y) {
+    for (std::size_t c = 0; c < y.size(); ++c) y[c] = signs[c] == 0 ? y[c] : -y[c];
+    for (std::size_t step = 1; step < y.size(); step *= 2) {
+        for (std::size_t c = 0; c < y.size(); ++c) {
+            if ((c & step) != 0) continue;
+            const float a = y[c];
+            y[c] = a + y[c + step];
+            y[c + step] = a - y[c + step];
+        }
+    }
+}
+
+// Where order_probes looks for the bit that comes b-th in the keys of k bits.
+std::size_t bit_major(std::size_t b, std::size_t k, std::size_t count) {
+    return b % k * (count / k) + b / k;
+}
+
+// What the rounds of kernels::HadamardPlan project on, read off at the unit vectors; for keys of k
+// bits (k = 1: in order).
+Directions rotated_directions(const std::vector<std::uint32_t>& signs,
+                              std::uint32_t dim,
+                              std::uint32_t padded,
+                              std::size_t k,
+                              std::size_t count) {
+    Directions directions(dim, count);
+    for (std::uint32_t c = 0; c < dim; ++c) {
+        std::vector<float> shared(padded);
+        shared[c] = 1;
+        rotate(signs.data(), shared);
+        rotate(signs.data() + padded, shared);
+        for (std::size_t first = 0; first < count; first += padded) {
+            std::vector<float> block = shared;
+            rotate(signs.data() + 2 * padded + first, block);
+            for (std::size_t b = first; b < std::min(count, first + padded); ++b)
+                directions.at(c, bit_major(b, k, count)) = block[b - first];
+        }
+    }
+    return directions;
+}
+
+struct PolytopePlan {
+    std::uint32_t k = 0;
+    std::uint32_t l = 0;
+    const Directions* directions = nullptr;
+};
+
 std::uint32_t draw_seed(std::uint64_t seed, std::uint64_t index) {
     Stream stream(seed, Purpose::hash_functions, index);
     return static_cast<std::uint32_t>(stream());
@@ -150,7 +225,10 @@ std::uint32_t key_bits(const HashConfig& config) {
                     "hash l",
                     fmt::format("{} tables; 1 to {} are possible", config.l, kMaxTables));
     }
-    if (mixes_codes(config.family)) return mixed_key_bits(config);
+    if (mixes_codes(config.family)) {
+        check_probes(config, config.bits);
+        return mixed_key_bits(config);
+    }
     const std::uint64_t bits = unchecked_key_bits(config.family, config.packing, config.k);
     if (bits > kMaxKeyBits) {
         std::uint64_t most = 1;
@@ -165,6 +243,7 @@ std::uint32_t key_bits(const HashConfig& config) {
                         kMaxKeyBits,
                         most));
     }
+    check_probes(config, static_cast<std::uint32_t>(bits));
     return static_cast<std::uint32_t>(bits);
 }
 
@@ -177,6 +256,7 @@ struct Family::State {
             case HashFamily::wta: plan_dwta(std::min(dim, DwtaPlan::kBinSize)); break;
             case HashFamily::doph: plan_doph(); break;
             case HashFamily::pstable: plan_pstable(); break;
+            case HashFamily::crosspolytope: plan_polytope(); break;
         }
     }
 
@@ -185,17 +265,32 @@ struct Family::State {
         words = draw_simhash(config, dim, nonzeros);
         plan = SimHashPlan{
             .dim = dim, .k = config.k, .l = config.l, .nonzeros = nonzeros, .terms = words.data()};
+        if (config.probes == 1) return;
+        const std::size_t bits = std::size_t{config.k} * config.l;
+        directions = Directions(dim, bits);
+        for (std::size_t i = 0; i < words.size(); ++i) {
+            const bool negative = words[i] >= dim;
+            directions.at(negative ? words[i] - dim : words[i],
+                          bit_major(i / nonzeros, config.k, bits)) = negative ? -1 : 1;
+        }
     }
 
     void plan_hadamard() {
         const auto padded = static_cast<std::uint32_t>(kernels::hadamard_padded(dim));
-        const std::size_t rounds = kernels::hadamard_rounds(dim, std::size_t{config.k} * config.l);
-        for (std::size_t round = 0; round < rounds; ++round) {
-            Stream stream(config.seed, Purpose::hash_functions, round);
-            for (std::uint32_t c = 0; c < padded; ++c) seeds.push_back(stream.below(2) << 31);
-        }
+        const std::size_t bits = std::size_t{config.k} * config.l;
+        seeds = draw_signs(config.seed, padded, bits);
+        if (config.probes > 1) directions = rotated_directions(seeds, dim, padded, config.k, bits);
         plan = HadamardPlan{
             .dim = dim, .k = config.k, .l = config.l, .padded = padded, .signs = seeds.data()};
+    }
+
+    void plan_polytope() {
+        const std::uint32_t padded =
+            std::max(kPolytopeWidth, static_cast<std::uint32_t>(kernels::hadamard_padded(dim)));
+        const std::size_t count = std::size_t{config.k} * config.l * kPolytopeWidth;
+        directions =
+            rotated_directions(draw_signs(config.seed, padded, count), dim, padded, 1, count);
+        plan = PolytopePlan{.k = config.k, .l = config.l, .directions = &directions};
     }
 
     // Codes stand at bins in a random order, so that tables are independent of each other.
@@ -278,14 +373,24 @@ struct Family::State {
     std::vector<std::uint32_t> seeds;  // Hadamard's signs or DOPH's order of bins
     std::vector<float> projections;
     std::vector<float> offsets;
-    // Points into the vectors.
-    std::variant<SimHashPlan, DwtaPlan, HadamardPlan, DophPlan, PStablePlan> plan;
+    Directions directions;  // of probes or cross-polytope codes
+    // Points into the members above.
+    std::variant<SimHashPlan, DwtaPlan, HadamardPlan, DophPlan, PStablePlan, PolytopePlan> plan;
 };
 
 namespace {
 
 std::uint32_t max_dim(HashFamily family) {
-    return family == HashFamily::hadamard ? HadamardPlan::kMaxPadded : kMaxDim;
+    const bool rotates = family == HashFamily::hadamard || family == HashFamily::crosspolytope;
+    return rotates ? HadamardPlan::kMaxPadded : kMaxDim;
+}
+
+template <class F>
+void for_blocks(RowMatrix<const float> rows, const F& f) noexcept {
+    for (std::size_t first = 0; first < rows.rows; first += Directions::kBlock) {
+        const std::size_t count = std::min(Directions::kBlock, rows.rows - first);
+        f(first, RowMatrix<const float>{rows.row(first), count, rows.dim, rows.stride});
+    }
 }
 
 struct HashRows {
@@ -310,6 +415,20 @@ struct HashRows {
     void operator()(const PStablePlan& plan) const noexcept {
         kernels::hash_pstable_rows(plan, rows, centre, keys, layout, scratch);
     }
+    void operator()(const PolytopePlan& plan) const noexcept {
+        for_blocks(rows, [&](std::size_t first, RowMatrix<const float> block) {
+            const auto projections = plan.directions->project(block, centre, scratch);
+            for (std::size_t r = 0; r < block.rows; ++r) {
+                const float* code = projections.row(r);
+                for (std::size_t t = 0; t < plan.l; ++t) {
+                    std::uint32_t key = 0;
+                    for (std::uint32_t j = 0; j < plan.k; ++j, code += kPolytopeWidth)
+                        key = key << kPolytopeBits | polytope_code(code);
+                    keys[(first + r) * layout.row_stride + t * layout.table_stride] = key;
+                }
+            }
+        });
+    }
 };
 
 }  // namespace
@@ -333,11 +452,12 @@ const HashConfig& Family::config() const noexcept { return state_->config; }
 std::uint32_t Family::dim() const noexcept { return state_->dim; }
 
 std::size_t Family::scratch_floats() const noexcept {
+    const std::size_t projections = state_->directions.scratch_floats();
     if (const auto* doph = std::get_if<DophPlan>(&state_->plan))
         return kernels::doph_scratch_floats(doph->k, doph->l, doph->top) + state_->dim;
     if (const auto* hadamard = std::get_if<HadamardPlan>(&state_->plan))
-        return kernels::hash_scratch_floats(hadamard->padded);
-    return kernels::hash_scratch_floats(state_->dim);
+        return std::max(projections, kernels::hash_scratch_floats(hadamard->padded));
+    return std::max(projections, kernels::hash_scratch_floats(state_->dim));
 }
 
 void Family::hash_rows(kernels::RowMatrix<const float> rows,
@@ -347,6 +467,22 @@ void Family::hash_rows(kernels::RowMatrix<const float> rows,
                        float* scratch) const noexcept {
     assert(rows.dim == state_->dim);
     std::visit(HashRows{rows, centre, keys, layout, scratch}, state_->plan);
+}
+
+void Family::hash_queries(kernels::RowMatrix<const float> queries,
+                          const float* centre,
+                          std::uint32_t* keys,
+                          float* scratch) const noexcept {
+    const std::uint32_t k = config().k;
+    const std::uint32_t probes = config().probes;
+    const std::size_t each = std::size_t{config().l} * probes;
+    hash_rows(queries, centre, keys, {.row_stride = each, .table_stride = probes}, scratch);
+    if (probes == 1) return;
+    for_blocks(queries, [&](std::size_t first, RowMatrix<const float> block) {
+        const auto projections = state_->directions.project(block, centre, scratch);
+        for (std::size_t r = 0; r < block.rows; ++r)
+            order_probes(projections.row(r), k, config().l, probes, keys + (first + r) * each);
+    });
 }
 
 }  // namespace slidekit::lsh

@@ -36,6 +36,9 @@ void check_correction(const LshOutput& lsh) {
     };
     if (lsh.hash.family != lsh::HashFamily::simhash)
         refuse("needs the SimHash family: of the others no probability of a meeting is known");
+    if (lsh.hash.probes > 1)
+        refuse("knows the probability of a meeting for hash probes of 1 only, and they are " +
+               std::to_string(lsh.hash.probes));
     if (lsh.scope == Scope::batch) refuse("is for sets of a sample's own, not of the batch");
     if (lsh.sampling != Sampling::top_k && lsh.sampling != Sampling::all &&
         lsh.sampling != Sampling::none)
@@ -328,16 +331,17 @@ Retrieved Network::retrieve(const data::PointsView& points, std::uint32_t count)
             std::optional<Retrieval::Query>& query = queries[worker];
             if (!query) query.emplace(tables.make_query());
             std::vector<float> values((end - begin) * stride);
-            std::vector<std::uint32_t> keys((end - begin) * tables.tables());
+            std::vector<std::uint32_t> keys((end - begin) * tables.keys_per_query());
             const RowMatrix<float> hidden{values.data(), end - begin, state.config.hidden, stride};
             state.input.forward(points, begin, hidden);
             tables.hash_queries(hidden, keys.data(), *query);
             for (std::size_t i = begin; i < end; ++i) {
-                candidates[i] = tables.top(
-                    hidden.row(i - begin),
-                    std::span(keys).subspan((i - begin) * tables.tables(), tables.tables()),
-                    std::span(retrieved.best).subspan(i * count, count),
-                    *query);
+                candidates[i] =
+                    tables.top(hidden.row(i - begin),
+                               std::span(keys).subspan((i - begin) * tables.keys_per_query(),
+                                                       tables.keys_per_query()),
+                               std::span(retrieved.best).subspan(i * count, count),
+                               *query);
             }
         });
     retrieved.candidates = std::accumulate(candidates.begin(), candidates.end(), std::uint64_t{0});

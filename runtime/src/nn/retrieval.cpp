@@ -109,18 +109,17 @@ void Retrieval::set_query_centre(std::span<const float> centre) {
 void Retrieval::hash_queries(RowMatrix<const float> hidden,
                              std::uint32_t* keys,
                              Query& query) const noexcept {
-    tables_.family().hash_rows(hidden,
-                               config_.centre == Centre::on ? mean_activation_.data() : nullptr,
-                               keys,
-                               {.row_stride = tables(), .table_stride = 1},
-                               query.hash.data());
+    tables_.family().hash_queries(hidden,
+                                  config_.centre == Centre::on ? mean_activation_.data() : nullptr,
+                                  keys,
+                                  query.hash.data());
 }
 
 void Retrieval::hash_queries(RowMatrix<const float> queries,
                              QueryBy kind,
                              std::vector<std::uint32_t>& keys) const {
     constexpr std::size_t kQueriesPerTask = 32;
-    keys.resize(queries.rows * tables());
+    keys.resize(queries.rows * keys_per_query());
     const std::span<const float> mean = kind == QueryBy::activation ? query_centre() : row_centre();
     const float* centre = config_.centre == Centre::on ? mean.data() : nullptr;
     std::vector<std::vector<float>> scratch(executor_.threads());
@@ -128,11 +127,10 @@ void Retrieval::hash_queries(RowMatrix<const float> queries,
                              kQueriesPerTask,
                              [&](std::size_t begin, std::size_t end, system::Worker worker) {
                                  scratch[worker].resize(tables_.family().scratch_floats());
-                                 tables_.family().hash_rows(
+                                 tables_.family().hash_queries(
                                      {queries.row(begin), end - begin, queries.dim, queries.stride},
                                      centre,
-                                     keys.data() + begin * tables(),
-                                     {.row_stride = tables(), .table_stride = 1},
+                                     keys.data() + begin * keys_per_query(),
                                      scratch[worker].data());
                              });
 }
@@ -185,8 +183,9 @@ std::span<const std::uint32_t> Retrieval::walk(std::span<const std::uint32_t> ke
     for (std::size_t walked = 0; walked < keys.size(); ++walked) {
         const auto left = static_cast<std::uint32_t>(keys.size() - walked);
         std::swap(query.order[walked], query.order[walked + stream.below(left)]);
-        const std::uint32_t table = query.order[walked];
-        for (const std::uint32_t id : tables_.tables().bucket(table, keys[table])) {
+        const std::uint32_t key = query.order[walked];
+        for (const std::uint32_t id :
+             tables_.tables().bucket(key / config_.hash.probes, keys[key])) {
             if (query.best.size() == count) return query.best;
             if (query.walked.insert(id)) query.best.push_back(id);
         }
@@ -268,7 +267,7 @@ double Retrieval::top_recall(RowMatrix<const float> hidden, std::size_t count) c
         std::vector<std::uint32_t> best(top);
         kernels::select_top_k(scores.data(), scores.size(), top, best.data());
         Query query = make_query();
-        candidates(std::span(keys).subspan(i * tables(), tables()), query);
+        candidates(std::span(keys).subspan(i * keys_per_query(), keys_per_query()), query);
         for (const std::uint32_t position : best)
             found[i] += query.candidates.contains(met()[position]) ? 1 : 0;
     });

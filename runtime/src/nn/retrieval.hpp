@@ -40,7 +40,7 @@ public:
 
         lsh::Candidates candidates;
         lsh::StampSet walked;              // what vanilla sampling has met
-        std::vector<std::uint32_t> order;  // of the tables, for it
+        std::vector<std::uint32_t> order;  // of the buckets, for it
         std::vector<float> hash;
         std::vector<std::uint8_t> quantized;
         std::vector<float> scores;
@@ -64,15 +64,17 @@ public:
     [[nodiscard]] std::span<const float> query_centre() const noexcept { return mean_activation_; }
     void set_query_centre(std::span<const float> centre);
 
-    /// Keys of all queries, which are activations or weight rows: keys[query * tables() + table].
+    /// Keys of all queries, which are activations or weight rows: by lsh::Family::hash_queries.
     void hash_queries(kernels::RowMatrix<const float> queries,
                       QueryBy kind,
                       std::vector<std::uint32_t>& keys) const;
-    /// The same on the caller's thread alone, into room for hidden.rows * tables() keys.
+    /// The same on the caller's thread alone, into room for hidden.rows * keys_per_query() keys.
     void hash_queries(kernels::RowMatrix<const float> hidden,
                       std::uint32_t* keys,
                       Query& query) const noexcept;
-    [[nodiscard]] std::size_t tables() const noexcept { return config_.hash.l; }
+    [[nodiscard]] std::size_t keys_per_query() const noexcept {
+        return std::size_t{config_.hash.l} * config_.hash.probes;
+    }
 
     /// The distinct ids in the buckets of a query's keys. Valid until the query's next use.
     std::span<const std::uint32_t> candidates(std::span<const std::uint32_t> keys,

@@ -109,7 +109,8 @@ std::span<const std::uint32_t> SampledSoftmax::retrieve(const OutputStep& step,
                                                         Scratch& scratch) {
     StepReport& report = sample_reports_[sample];
     const std::span<const std::uint32_t> chosen = retrieval_.sample(
-        std::span(query_keys_).subspan(sample * retrieval_.tables(), retrieval_.tables()),
+        std::span(query_keys_)
+            .subspan(sample * retrieval_.keys_per_query(), retrieval_.keys_per_query()),
         step.hidden.row(sample),
         config_.mix.lsh,
         system::Stream(seed_, system::Purpose::table_order, step.step, sample),

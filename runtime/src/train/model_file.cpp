@@ -25,7 +25,8 @@ constexpr const char* kRows = "retrieval.rows";
 constexpr const char* kCentre = "retrieval.centre";
 
 // In the order of lsh::HashFamily, lsh::Packing and nn::Centre.
-constexpr std::array kFamilies = {"simhash", "hadamard", "dwta", "wta", "doph", "pstable"};
+constexpr std::array kFamilies = {
+    "simhash", "hadamard", "dwta", "wta", "doph", "pstable", "crosspolytope"};
 constexpr std::array kPackings = {"concat", "slide-compat"};
 constexpr std::array kCentres = {"on", "off"};
 constexpr std::uint32_t kMostCodes = 64;
@@ -52,6 +53,9 @@ public:
         values_ = nlohmann::json::parse(entry->second, nullptr, false);
     }
 
+    [[nodiscard]] bool has(const char* key) const {
+        return values_.is_object() && values_.contains(key);
+    }
     [[nodiscard]] std::uint64_t number(const char* key,
                                        std::uint64_t least,
                                        std::uint64_t most) const {
@@ -75,9 +79,6 @@ public:
     }
 
 private:
-    [[nodiscard]] bool has(const char* key) const {
-        return values_.is_object() && values_.contains(key);
-    }
     [[noreturn]] void refuse(const char* key) const {
         throw foreign(file_, std::string("its configuration has no usable \"") + key + "\"");
     }
@@ -101,6 +102,7 @@ std::string retrieval_json(const nn::LshOutput& output) {
         {"width", output.hash.width},
         {"k", output.hash.k},
         {"l", output.hash.l},
+        {"probes", output.hash.probes},
         {"packing", output.hash.packing == lsh::Packing::concat ? "concat" : "slide-compat"},
         {"seed", output.hash.seed},
         {"centre", output.centre == nn::Centre::on ? "on" : "off"},
@@ -121,6 +123,7 @@ nn::LshOutput retrieval_output(const Settings& settings) {
         lsh::Packing::concat, lsh::Packing::slide_compat}[settings.choice("packing", kPackings)];
     output.hash.k = number("k", 1, kMostCodes);
     output.hash.l = number("l", 1, lsh::kMaxTables);
+    if (settings.has("probes")) output.hash.probes = number("probes", 1, lsh::kMaxProbes);
     output.hash.seed = settings.number("seed", 0, ~std::uint64_t{0});
     output.centre =
         std::array{nn::Centre::on, nn::Centre::off}[settings.choice("centre", kCentres)];

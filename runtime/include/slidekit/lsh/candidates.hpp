@@ -45,9 +45,9 @@ public:
     enum class Counting { off, on };
     Candidates(std::uint32_t neurons, Counting counting);
 
-    /// Collects the distinct ids of bucket keys[t] of every table t, in order of first meeting.
-    /// All offsets are prefetched first, then all buckets. The span is valid until the next call.
-    /// Requires: a key for every table.
+    /// Collects the distinct ids of the buckets of a query, in order of first meeting: keys[i] is
+    /// of table i / n, where every table has n different keys. All offsets are prefetched first,
+    /// then all buckets. The span is valid until the next call. Requires: n >= 1.
     std::span<const std::uint32_t> collect(const Tables& tables,
                                            std::span<const std::uint32_t> keys);
 
