@@ -379,7 +379,7 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
     command
         .add_option("--label-smoothing",
                     o.training.regularisers.label_smoothing,
-                    "Share of the target on all active neurons (--output lsh)")
+                    "Share of the target that all active neurons get evenly")
         ->capture_default_str()
         ->check(CLI::Range(0.0, 0.99));
     command
@@ -490,16 +490,6 @@ train::TrainConfig train_config(const TrainOptions& options, std::size_t met) {
 nn::NetworkConfig network_config(const TrainOptions& options,
                                  const data::PointsView& points,
                                  std::size_t met) {
-    if (options.training.regularisers.label_smoothing > 0 &&
-        (options.output != Output::lsh || options.scope == nn::Scope::batch)) {
-        throw Error(
-            ErrorCode::usage,
-            "--label-smoothing",
-            fmt::format("not with --output {} and --active-scope {}, only with --output lsh "
-                        "and --active-scope sample",
-                        name_of(kOutputs, options.output),
-                        name_of(kScopes, options.scope)));
-    }
     nn::NetworkConfig config{.features = points.features,
                              .hidden = options.hidden,
                              .labels = points.labels,

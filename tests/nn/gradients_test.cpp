@@ -92,6 +92,7 @@ ActiveSets active_sets(const OutputConfig& config, const data::PointsView& batch
 struct Case {
     std::string name;
     OutputConfig output;
+    float label_smoothing = 0;
 };
 
 class Gradients : public ::testing::TestWithParam<Case> {
@@ -111,7 +112,15 @@ protected:
         network_.rebuild_tables();
         active_ = active_sets(GetParam().output, points_.view());
         before_ = ReferenceNetwork::of(network_);
-        report_ = network_.train_step(points_.view(), testing::sgd(1), kStep);
+        report_ = network_.train_step(points_.view(),
+                                      testing::sgd(1),
+                                      kStep,
+                                      {.label_smoothing = GetParam().label_smoothing});
+    }
+
+    double loss() const {
+        return before_.loss(
+            points_.view(), active_, static_cast<double>(GetParam().label_smoothing));
     }
 
     // Central differences of the mean loss in each of `values`, which belong to before_.
@@ -121,9 +130,9 @@ protected:
         for (double& value : values) {
             const double kept = value;
             value = kept + kStepSize;
-            const double above = before_.loss(points_.view(), active_);
+            const double above = loss();
             value = kept - kStepSize;
-            const double below = before_.loss(points_.view(), active_);
+            const double below = loss();
             value = kept;
             slopes.push_back((above - below) / (2 * kStepSize) / points_.view().points);
         }
@@ -149,9 +158,7 @@ protected:
     StepReport report_;
 };
 
-TEST_P(Gradients, LossAgreesWithTheReference) {
-    EXPECT_NEAR(report_.loss, before_.loss(points_.view(), active_), 1e-5);
-}
+TEST_P(Gradients, LossAgreesWithTheReference) { EXPECT_NEAR(report_.loss, loss(), 1e-5); }
 
 TEST_P(Gradients, HitsAgreeWithTheReference) {
     EXPECT_EQ(report_.correct, before_.correct(points_.view(), active_));
@@ -196,7 +203,10 @@ INSTANTIATE_TEST_SUITE_P(Outputs,
                                            Case{"LshUniformDraws", drawn(0, 15)},
                                            Case{"LshUniformDrawsOfEachSample", drawn(0, 15, 1)},
                                            Case{"LshBothDraws", drawn(4, 10, 3)},
-                                           Case{"LshLabelsOnly", drawn(0, 0)}),
+                                           Case{"LshLabelsOnly", drawn(0, 0)},
+                                           Case{"FullSmoothed", FullOutput{}, 0.3F},
+                                           Case{"UniformSmoothed", UniformOutput{15}, 0.3F},
+                                           Case{"LshSmoothed", drawn(4, 10, 3), 0.3F}),
                          [](const auto& tested) { return tested.param.name; });
 
 }  // namespace

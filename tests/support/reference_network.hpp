@@ -61,21 +61,26 @@ struct ReferenceNetwork {
         return sum;
     }
 
-    /// Cross-entropy of each point against 1/|Y| on each of its labels, over its active neurons,
-    /// summed. A point without labels adds nothing.
+    /// Cross-entropy of each point over its active neurons, summed: against (1 - smoothing)/|Y| on
+    /// each label, smoothing spread over all. A point without labels adds nothing.
     [[nodiscard]] double loss(const data::PointsView& points,
-                              const std::vector<std::vector<std::uint32_t>>& active) const {
+                              const std::vector<std::vector<std::uint32_t>>& active,
+                              double smoothing = 0) const {
         double total = 0;
         for (std::size_t i = 0; i < points.points; ++i) {
             const auto labels = points.labels_of(i);
             if (labels.empty()) continue;
             const std::vector<double> activations = activation(points, i);
             double sum = 0;
-            for (const std::uint32_t neuron : active[i])
-                sum += std::exp(logit(activations, neuron));
+            for (const std::uint32_t neuron : active[i]) {
+                const double value = logit(activations, neuron);
+                sum += std::exp(value);
+                total -= smoothing * value / static_cast<double>(active[i].size());
+            }
             total += std::log(sum);
             for (const std::uint32_t label : labels)
-                total -= logit(activations, label) / static_cast<double>(labels.size());
+                total -= (1 - smoothing) * logit(activations, label) /
+                         static_cast<double>(labels.size());
         }
         return total;
     }

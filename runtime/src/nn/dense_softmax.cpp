@@ -29,12 +29,21 @@ constexpr std::size_t kRowsAhead = 6;  // gathered rows are asked for so early: 
 
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
+// Adds the rows of a block to `sums`: in floats over the block, which has few rows.
+void add_rows(RowMatrix<const float> block, std::vector<float>& block_sum, double* sums) {
+    block_sum.assign(block.dim, 0.0F);
+    for (std::size_t r = 0; r < block.rows; ++r)
+        kernels::axpy(1, block.row(r), block_sum.data(), block.dim);
+    for (std::size_t s = 0; s < block.dim; ++s) sums[s] += static_cast<double>(block_sum[s]);
+}
+
 }  // namespace
 
 struct DenseSoftmax::Scratch {
     std::vector<float> rows;      // gathered rows of a block
     std::vector<float> logits;    // rows x samples
     std::vector<float> gradient;  // rows x dim
+    std::vector<float> sum;       // by sample
 };
 
 DenseSoftmax::DenseSoftmax(system::Runtime& runtime,
@@ -133,18 +142,24 @@ void DenseSoftmax::merge_normalizers(const OutputStep& step) {
         }
         max_[s] = max;
         log_sum_[s] = std::log(sum) + static_cast<double>(max);
-        factor_[s] = step.batch.labels_of(s).empty() ? 0.0F : share / static_cast<float>(sum);
+        const bool labelled = !step.batch.labels_of(s).empty();
+        factor_[s] = labelled ? share / static_cast<float>(sum) : 0.0F;
+        everywhere_[s] =
+            labelled ? share * step.label_smoothing / static_cast<float>(active_) : 0.0F;
     }
 }
 
 void DenseSoftmax::update_piece(const OutputStep& step, std::size_t piece, Scratch& scratch) {
     const RowMatrix<float> back = gradients_.zeroed(piece);
+    const bool smooth = step.label_smoothing > 0;
+    double* const logits = piece_logits_.data() + piece * samples_;
     double* const label_logits = piece_label_logits_.data() + piece * samples_;
     float* const label_max = piece_label_max_.data() + piece * samples_;
+    std::fill_n(logits, samples_, 0.0);
     std::fill_n(label_logits, samples_, 0.0);
     std::fill_n(label_max, samples_, kLowest);
     const kernels::GroupsView labels = labels_.view();
-    const float share = 1.0F / static_cast<float>(samples_);
+    const float share = (1 - step.label_smoothing) / static_cast<float>(samples_);
     const std::size_t dim = parameters_.dim();
     const std::size_t stride = padded_stride(dim);
     scratch.gradient.resize(kBlockRows * stride);
@@ -176,7 +191,10 @@ void DenseSoftmax::update_piece(const OutputStep& step, std::size_t piece, Scrat
             label_logits[sample] += static_cast<double>(logit);
             label_max[sample] = std::max(label_max[sample], logit);
         });
+        if (smooth) add_rows({values.data, count, samples_, values.stride}, scratch.sum, logits);
         kernels::apply_softmax_columns(values, max_.data(), factor_.data());
+        for (std::size_t r = 0; smooth && r < count; ++r)
+            kernels::axpy(-1, everywhere_.data(), values.row(r), samples_);
         for_each_label([&](std::size_t row, std::uint32_t sample) {
             values.row(row)[sample] -=
                 share / static_cast<float>(step.batch.labels_of(sample).size());
@@ -216,10 +234,12 @@ void DenseSoftmax::step(const OutputStep& step,
     hidden_transposed_.resize(dim * stride);
     piece_max_.resize(Grouping::kPieces * samples_);
     piece_sum_.resize(Grouping::kPieces * samples_);
+    piece_logits_.resize(Grouping::kPieces * samples_);
     piece_label_logits_.resize(Grouping::kPieces * samples_);
     piece_label_max_.resize(Grouping::kPieces * samples_);
     max_.resize(samples_);
     factor_.resize(samples_);
+    everywhere_.resize(samples_);
     log_sum_.resize(samples_);
     ones_.assign(samples_, 1.0F);
     kept_.resize(negatives_ && active_ * stride <= kMostKept ? active_ * stride : 0);
@@ -241,16 +261,20 @@ void DenseSoftmax::step(const OutputStep& step,
     gradients_.sum_into(executor_, step.hidden_gradient);
     report.seconds.backward += clock.lap();
 
+    const auto smoothing = static_cast<double>(step.label_smoothing);
     for (std::size_t s = 0; s < samples_; ++s) {
         const std::size_t labels = step.batch.labels_of(s).size();
         if (labels == 0) continue;
+        double logits = 0;
         double label_logits = 0;
         float label_max = kLowest;
         for (std::size_t p = 0; p < Grouping::kPieces; ++p) {
+            logits += piece_logits_[p * samples_ + s];
             label_logits += piece_label_logits_[p * samples_ + s];
             label_max = std::max(label_max, piece_label_max_[p * samples_ + s]);
         }
-        report.loss += log_sum_[s] - label_logits / static_cast<double>(labels);
+        report.loss += log_sum_[s] - (1 - smoothing) * label_logits / static_cast<double>(labels) -
+                       smoothing * logits / static_cast<double>(active_);
         report.correct += label_max >= max_[s] ? 1 : 0;
         report.samples += 1;
         report.labels += labels;

@@ -69,9 +69,11 @@ private:
     std::vector<float> hidden_transposed_;  // dim x samples
     std::vector<float> piece_max_;          // piece x samples
     std::vector<float> piece_sum_;
-    std::vector<float> max_;     // by sample
-    std::vector<float> factor_;  // by sample: 1 / (sum * batch); 0 for a sample without labels
+    std::vector<float> max_;         // by sample
+    std::vector<float> factor_;      // by sample: 1 / (sum * batch); 0 for a sample without labels
+    std::vector<float> everywhere_;  // by sample: the target's part on all rows, / batch
     std::vector<double> log_sum_;
+    std::vector<double> piece_logits_;  // piece x samples: sum of all logits there, if smoothing
     std::vector<double>
         piece_label_logits_;  // piece x samples: sum of the logits of the labels there
     std::vector<float> piece_label_max_;

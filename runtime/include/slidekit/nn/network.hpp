@@ -162,7 +162,7 @@ struct NonFinite {
 
 /// Against overfitting and outliers, in training only.
 struct Regularisers {
-    /// E of the target goes to all active neurons evenly, 1 - E to the labels. Requires: lsh.
+    /// E of the target goes to all active neurons evenly, 1 - E to the labels.
     float label_smoothing = 0;
     /// Longest gradient of one sample's own loss by its hidden activations; longer ones are
     /// shortened to it before they reach the input layer. 0: as they are. The output layer's update
