@@ -105,7 +105,7 @@ void hash_tables(benchmark::State& state) {
     Layer& layer = layer_of(state.range(0));
     nn::Retrieval::Query query = layer.retrieval.make_query();
     std::vector<std::uint32_t> keys;
-    const std::size_t tables = layer.retrieval.tables();
+    const std::size_t tables = layer.retrieval.keys_per_query();
     std::size_t candidates = 0;
     for (auto _ : state) {
         layer.retrieval.hash_queries(layer.hidden(), nn::QueryBy::activation, keys);

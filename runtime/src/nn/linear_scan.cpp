@@ -230,6 +230,12 @@ void LinearScan::standout_of_block(RowMatrix<const float> hidden,
     }
 }
 
+// Half blocks where there would be fewer than threads: rows then come twice as often. What a sample
+// gets does not depend on its block.
+std::size_t LinearScan::block_of(std::size_t samples) const noexcept {
+    return samples < kSamples * executor_.threads() ? kSamples / 2 : kSamples;
+}
+
 void LinearScan::clear(std::size_t samples) {
     if (found_.size() < samples) found_.resize(samples);
     for (Scored& list : found_) list.clear();
@@ -255,7 +261,7 @@ void LinearScan::top(RowMatrix<const float> hidden,
     clear(hidden.rows);
     if (count > 0) {
         executor_.for_each_piece(
-            hidden.rows, kSamples, [&](std::size_t begin, std::size_t end, system::Worker) {
+            hidden.rows, block_of(hidden.rows), [&](std::size_t begin, std::size_t end, system::Worker) {
                 top_of_block({hidden.row(begin), end - begin, hidden.dim, hidden.stride},
                              count,
                              rank,
@@ -271,7 +277,7 @@ void LinearScan::standout(RowMatrix<const float> hidden,
                           std::vector<std::uint32_t>& ids) {
     clear(hidden.rows);
     executor_.for_each_piece(
-        hidden.rows, kSamples, [&](std::size_t begin, std::size_t end, system::Worker) {
+        hidden.rows, block_of(hidden.rows), [&](std::size_t begin, std::size_t end, system::Worker) {
             standout_of_block({hidden.row(begin), end - begin, hidden.dim, hidden.stride},
                               begin,
                               rule,

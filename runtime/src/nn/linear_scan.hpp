@@ -3,7 +3,8 @@
 //
 // The strategy that hashing has to beat: its cost grows with the width, but a multiply-add costs
 // little, its quality is that of the exact ranking, and it needs no tables. Samples are cut into
-// fixed blocks, each of which scans all rows, so that results do not depend on the threads.
+// blocks, each of which scans all rows; a sample's result depends on its block as little as on the
+// threads.
 #pragma once
 
 #include <cstddef>
@@ -86,6 +87,7 @@ private:
                            std::size_t first,
                            const Standout& rule,
                            std::span<Scored> found);
+    [[nodiscard]] std::size_t block_of(std::size_t samples) const noexcept;
     void clear(std::size_t samples);
     void gather(std::size_t samples,
                 std::vector<SlotRun>& runs,
