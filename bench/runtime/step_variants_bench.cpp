@@ -1,8 +1,8 @@
 // What determinism costs: the grouped step of the output layer against racy forms of the same step.
 //
-// All forms get the same active sets over 670,091 x 128 rows (256 samples; half of a set drawn
-// uniformly, half by a skewed draw as hot labels are) and do the same work: logits, softmax,
-// gradients of the hidden vectors, update of each active row. They differ in what fixes the order:
+// All forms get the same active sets over 670,091 x 128 rows (256 samples) and do the same work:
+// logits, softmax, gradients of the hidden vectors, update of each active row. They differ in what
+// fixes the order:
 //   grouped     the library's: stable grouping, fixed pieces, sums in the order of pieces
 //   by_worker   gradients of the hidden vectors into one buffer a thread, 256 pieces scheduled as
 //               they come
@@ -66,20 +66,33 @@ struct Layer {
     std::vector<float> gradient_values;
 };
 
+// Who shares rows decides what grouping is worth: `own` sets are drawn for each sample, half
+// uniformly and half by a skewed draw as hot labels are; `mixed` ones are the engine's default mix:
+// a third by the skewed draw, a third from 1,300 labels of the batch, a third uniform and shared by
+// four samples.
+enum class Sets { own, mixed };
+
 struct Batch {
-    Batch(std::uint32_t active, std::uint64_t step)
+    Batch(Sets sets, std::uint32_t active, std::uint64_t step)
         : ids(std::size_t{kSamples} * active), values(ids.size()), runs(kSamples) {
         for (std::uint32_t s = 0; s < kSamples; ++s) {
             runs[s] = {s * active, active};
-            system::Stream stream(2, system::Purpose::test, step, s);
+            system::Stream own(2, system::Purpose::test, step, s);
+            system::Stream shared(3, system::Purpose::test, step, s / 4);
             for (std::uint32_t i = 0; i < active; ++i) {
-                const float u = stream.uniform();
-                ids[s * active + i] =
-                    i % 2 == 0
-                        ? stream.below(kNeurons)
-                        : static_cast<std::uint32_t>(static_cast<float>(kNeurons) * u * u * u);
+                std::uint32_t& id = ids[s * active + i];
+                if (sets == Sets::own)
+                    id = i % 2 == 0 ? own.below(kNeurons) : skewed(own);
+                else if (i % 3 == 0)
+                    id = skewed(own);
+                else
+                    id = i % 3 == 1 ? own.below(1300) * 515 : shared.below(kNeurons);
             }
         }
+    }
+    static std::uint32_t skewed(system::Stream& stream) {
+        const float u = stream.uniform();
+        return static_cast<std::uint32_t>(static_cast<float>(kNeurons) * u * u * u);
     }
     std::vector<std::uint32_t> ids;
     std::vector<float> values;
@@ -307,7 +320,7 @@ void check(Form& form,
 
 void check_forms(system::Runtime& runtime) {
     Layer layer(runtime, Optimizer::sgd);
-    Batch batch(600, 0);
+    Batch batch(Sets::own, 600, 0);
     Grouped grouped;
     ByWorker<Grouping> by_worker;
     ByWorker<Scatter> scattered;
@@ -325,13 +338,13 @@ void check_forms(system::Runtime& runtime) {
     }
 }
 
-void compare(system::Runtime& runtime, std::uint32_t active, Optimizer optimizer) {
+void compare(system::Runtime& runtime, Sets sets, std::uint32_t active, Optimizer optimizer) {
     Layer layer(runtime, optimizer);
     const bool sgd = optimizer == Optimizer::sgd;
     const UpdateRule rule = sgd ? UpdateRule(kernels::SgdStep{.lr = 0.01F})
                                 : UpdateRule(kernels::AdamStep{.lr = 1e-3F});
     std::vector<Batch> batches;
-    for (std::uint64_t step = 0; step < kBatches; ++step) batches.emplace_back(active, step);
+    for (std::uint64_t step = 0; step < kBatches; ++step) batches.emplace_back(sets, active, step);
     Grouped grouped;
     ByWorker<Grouping> by_worker;
     ByWorker<Scatter> scattered;
@@ -348,7 +361,8 @@ void compare(system::Runtime& runtime, std::uint32_t active, Optimizer optimizer
         rates.push_back(static_cast<double>(kBatches * kSamples) / of_grouped);
         for (int form = 0; form < 3; ++form) ratios[form].push_back(of_grouped / others[form]);
     }
-    std::printf("%-5s %6u %17.0f %9.3fx %9.3fx %9.3fx\n",
+    std::printf("%-5s %-5s %6u %17.0f %9.3fx %9.3fx %9.3fx\n",
+                sets == Sets::own ? "own" : "mixed",
                 sgd ? "sgd" : "adam",
                 active,
                 median(rates),
@@ -365,15 +379,18 @@ int main(int argc, char** argv) {
     const unsigned threads = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 2;
     slidekit::system::Runtime runtime({.threads = threads});
     slidekit::nn::check_forms(runtime);
-    std::printf("%-5s %6s %17s %10s %10s %10s\n",
+    std::printf("%-5s %-5s %6s %17s %10s %10s %10s\n",
+                "sets",
                 "",
                 "active",
                 "grouped, samples/s",
                 "by_worker",
                 "scattered",
                 "hogwild");
-    for (const std::uint32_t active : {600U, 1000U}) {
-        slidekit::nn::compare(runtime, active, slidekit::nn::Optimizer::adam);
-        slidekit::nn::compare(runtime, active, slidekit::nn::Optimizer::sgd);
-    }
+    using slidekit::nn::Sets;
+    for (const Sets sets : {Sets::own, Sets::mixed})
+        for (const std::uint32_t active : {600U, 1000U}) {
+            slidekit::nn::compare(runtime, sets, active, slidekit::nn::Optimizer::adam);
+            slidekit::nn::compare(runtime, sets, active, slidekit::nn::Optimizer::sgd);
+        }
 }
