@@ -2,19 +2,23 @@
 //
 // A program, not a Google Benchmark: recall needs a model that has learnt something. Every scheme
 // is a space (what is hashed of rows and queries), a set of directions whose projections make the
-// codes, and a way to probe; one walk serves them all, so that only the functions differ. Lists are
-// uncut: a bucket cap is a matter of the tables.
+// codes, and a way to probe; one walk serves them all, so that only the functions differ. Cells of
+// k-means (IVF) are buckets of one table. Lists are uncut: a bucket cap is a matter of the tables.
+// Schemes take turns, so that a busy machine slows all alike: NAME-PART says which ones.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <deque>
 #include <exception>
 #include <numeric>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <Eigen/Dense>
 
 #include <slidekit/data/dataset.hpp>
 #include <slidekit/kernels/activation.hpp>
@@ -155,7 +159,7 @@ Layer load(const std::string& model,
 // ---- spaces ----
 
 enum class Centring { none, rows, queries, both };
-enum class Norms { as_they_are, simple_lsh };
+enum class Norms { as_they_are, simple_lsh, sign_alsh };
 
 struct SpaceConfig {
     Centring centring = Centring::both;
@@ -187,7 +191,8 @@ Space space_of(const Layer& layer, const SpaceConfig& config) {
         config.centring == Centring::rows || config.centring == Centring::both;
     const bool queries_centred =
         config.centring == Centring::queries || config.centring == Centring::both;
-    const std::size_t extra = (config.bias > 0 ? 1U : 0U) + (config.norms == Norms::simple_lsh);
+    const std::size_t of_bias = config.bias > 0 ? 1 : 0;
+    const std::size_t extra = of_bias + static_cast<std::size_t>(config.norms);
     Space space{Matrix(layer.rows.view.rows, dim + extra),
                 Matrix(layer.queries.view.rows, dim + extra)};
     const std::vector<float> row_deviation = deviation_of(layer.rows, row_mean);
@@ -220,15 +225,23 @@ Space space_of(const Layer& layer, const SpaceConfig& config) {
         most = std::max(most, norm2(space.rows.row(i)));
     for (std::size_t i = 0; i < layer.rows.view.rows; ++i) {
         const float own = norm2(space.rows.row(i));
-        if (config.norms == Norms::simple_lsh)
-            space.rows.row(i)[dim + extra - 1] = std::sqrt(std::max(0.0F, most - own));
+        float* const row = space.rows.row(i);
+        if (config.norms == Norms::simple_lsh) {
+            row[dim + extra - 1] = std::sqrt(std::max(0.0F, most - own));
+        } else {  // Shrivastava and Li 2015, with the m = 2 and U = .75 that they recommend
+            const float norm2_scaled = own / most * .75F * .75F;
+            kernels::scale(.75F / std::sqrt(most), row, dim + of_bias);
+            row[dim + of_bias] = .5F - norm2_scaled;
+            row[dim + of_bias + 1] = .5F - norm2_scaled * norm2_scaled;
+        }
     }
     return space;
 }
 
 // ---- schemes ----
 
-enum class Code { sign, median, cross_polytope };
+enum class Code { sign, median, cross_polytope, cell };
+enum class Fit { none, pca, itq };
 
 struct Scheme {
     std::string name;
@@ -240,6 +253,8 @@ struct Scheme {
     std::uint32_t width = 1;  // projections of a code (cross-polytope)
     std::uint16_t least = 1;  // tables that a candidate has to be met in
     bool sparse = false;
+    Fit fit = Fit::none;                      // of the directions to the rows
+    std::uint32_t leading = 0;                // principal directions that a fit may use
     const lsh::HashConfig* family = nullptr;  // the product's functions in place of projections
 };
 
@@ -257,6 +272,123 @@ Matrix draw_directions(std::size_t dim, std::size_t count, bool sparse) {
     }
     return directions;
 }
+
+// ---- functions fitted to the rows ----
+
+using Dense = Eigen::MatrixXf;
+
+// Principal directions as columns, the widest first; `rows` gets its mean taken off.
+Dense principal_directions(Dense& rows, std::uint32_t count) {
+    rows.rowwise() -= rows.colwise().mean().eval();
+    const Eigen::SelfAdjointEigenSolver<Dense> solver(rows.transpose() * rows);
+    return solver.eigenvectors().rightCols(count).rowwise().reverse();
+}
+
+// The first `count` columns of a random rotation.
+Dense draw_rotation(sys::Stream& stream, std::uint32_t dim, std::uint32_t count) {
+    const Dense draws = Dense::NullaryExpr(dim, count, [&] { return stream.normal(); });
+    const Eigen::HouseholderQR<Dense> qr(draws);
+    return qr.householderQ() * Dense::Identity(dim, count);
+}
+
+// Gong and Lazebnik 2011: a rotation for which the projected rows are near to their signs.
+Dense learn_rotation(const Dense& projected, Dense rotation) {
+    constexpr int kAlternations = 20;
+    for (int i = 0; i < kAlternations; ++i) {
+        const Dense signs =
+            (projected * rotation).unaryExpr([](float x) { return x > 0 ? 1.F : -1.F; });
+        const Eigen::JacobiSVD<Dense> svd(signs.transpose() * projected,
+                                          Eigen::ComputeFullU | Eigen::ComputeFullV);
+        rotation = svd.matrixV() * svd.matrixU().transpose();
+    }
+    return rotation;
+}
+
+// For each table either k columns of a random rotation of the leading directions, or k of these
+// drawn at random and rotated by ITQ from a random start.
+Matrix fit_directions(const Matrix& rows, const Scheme& scheme) {
+    constexpr Eigen::Index kSample = 8192;
+    const Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>,
+                     0,
+                     Eigen::OuterStride<>>
+        view(rows.view.data,
+             static_cast<Eigen::Index>(rows.view.rows),
+             static_cast<Eigen::Index>(rows.view.dim),
+             Eigen::OuterStride<>(static_cast<Eigen::Index>(rows.view.stride)));
+    Dense centred = view;
+    const Dense leading = principal_directions(centred, scheme.leading);
+    const Eigen::Index sample = std::min<Eigen::Index>(kSample, centred.rows());
+    const Dense some = centred(Eigen::seqN(0, sample, centred.rows() / sample), Eigen::all);
+    Matrix directions(rows.view.dim, std::size_t{scheme.k} * scheme.l);
+    std::vector<Eigen::Index> chosen(scheme.leading);
+    for (std::uint32_t t = 0; t < scheme.l; ++t) {
+        sys::Stream stream(8, sys::Purpose::hash_functions, t);
+        Dense own;
+        if (scheme.fit == Fit::pca) {
+            own = leading * draw_rotation(stream, scheme.leading, scheme.k);
+        } else {
+            std::iota(chosen.begin(), chosen.end(), Eigen::Index{0});
+            for (std::uint32_t j = 0; j < scheme.k; ++j)
+                std::swap(chosen[j], chosen[j + stream.below(scheme.leading - j)]);
+            own = leading(Eigen::all,
+                          Eigen::Map<Eigen::ArrayX<Eigen::Index>>(chosen.data(), scheme.k));
+            own *= learn_rotation(some * own, draw_rotation(stream, scheme.k, scheme.k));
+        }
+        for (std::size_t c = 0; c < rows.view.dim; ++c)
+            for (std::uint32_t j = 0; j < scheme.k; ++j)
+                directions.row(c)[t * scheme.k + j] = own(static_cast<Eigen::Index>(c), j);
+    }
+    return directions;
+}
+
+// Centroids of k-means as columns (Lloyd's iteration over a sample), and half their squared norms:
+// the nearest centroid has the largest product less that half.
+struct Cells {
+    Cells(const Matrix& rows, std::size_t count)
+        : centroids(rows.view.dim, count), half_norms(count) {
+        constexpr int kIterations = 8;
+        const std::size_t sample = std::min(rows.view.rows, 20 * count);
+        const std::size_t dim = rows.view.dim;
+        Matrix some(sample, dim);
+        for (std::size_t i = 0; i < sample; ++i)
+            std::copy_n(rows.row(i * rows.view.rows / sample), dim, some.row(i));
+        Matrix means(count, dim);
+        for (std::size_t cell = 0; cell < count; ++cell)
+            std::copy_n(some.row(cell * sample / count), dim, means.row(cell));
+        std::vector<std::uint32_t> owner(sample);
+        for (int i = 0; i < kIterations; ++i) {
+            for (std::size_t cell = 0; cell < count; ++cell) {
+                half_norms[cell] = kernels::dot(means.row(cell), means.row(cell), dim) / 2;
+                for (std::size_t c = 0; c < dim; ++c) centroids.row(c)[cell] = means.row(cell)[c];
+            }
+            assign(some, owner.data());
+            std::vector<std::uint32_t> sizes(count);
+            for (const std::uint32_t cell : owner) ++sizes[cell];
+            for (std::size_t cell = 0; cell < count; ++cell)  // an empty one stays where it is
+                if (sizes[cell] > 0) std::fill_n(means.row(cell), dim, 0.F);
+            for (std::size_t r = 0; r < sample; ++r)
+                kernels::axpy(1.F / static_cast<float>(sizes[owner[r]]),
+                              some.row(r),
+                              means.row(owner[r]),
+                              dim);
+        }
+    }
+
+    void assign(const Matrix& rows, std::uint32_t* owner) const {
+        Matrix block(256, half_norms.size());
+        for (std::size_t i = 0; i < rows.view.rows; i += 256) {
+            const std::size_t count = std::min<std::size_t>(256, rows.view.rows - i);
+            products({rows.row(i), count, rows.view.dim, rows.view.stride}, centroids, block.view);
+            for (std::size_t r = 0; r < count; ++r) {
+                kernels::axpy(-1, half_norms.data(), block.row(r), half_norms.size());
+                kernels::select_top_k(block.row(r), half_norms.size(), 1, owner + i + r);
+            }
+        }
+    }
+
+    Matrix centroids;
+    std::vector<float> half_norms;
+};
 
 struct Probe {
     std::uint32_t table;
@@ -284,10 +416,16 @@ public:
                                  keys.data(),
                                  {.row_stride = 1, .table_stride = n},
                                  scratch_.data());
+        } else if (scheme.code == Code::cell) {
+            Cells cells(space.rows, std::size_t{1} << scheme.k);
+            cells.assign(space.rows, keys.data());
+            directions_ = std::move(cells.centroids);
         } else {
-            directions_ = draw_directions(space.rows.view.dim,
-                                          std::size_t{scheme.k} * scheme.width * scheme.l,
-                                          scheme.sparse);
+            directions_ = scheme.fit != Fit::none
+                              ? fit_directions(space.rows, scheme)
+                              : draw_directions(space.rows.view.dim,
+                                                std::size_t{scheme.k} * scheme.width * scheme.l,
+                                                scheme.sparse);
             if (scheme.code == Code::median) {
                 row_thresholds_ = medians(space.rows, 4096);
                 query_thresholds_ = medians(space.queries, space.queries.view.rows);
@@ -309,13 +447,14 @@ public:
         seconds = now() - begin;
     }
 
-    std::vector<Probe> probes_of(const Space& space) {
+    // All queries at once, as a batch is hashed in training.
+    std::vector<Probe> probes_of(const Matrix& queries) {
         std::vector<Probe> probes;
-        const std::size_t m = space.queries.view.rows;
+        const std::size_t m = queries.view.rows;
         const double begin = now();
         if (!family_.empty()) {
             std::vector<std::uint32_t> keys(m * scheme_.l);
-            family_[0].hash_rows(space.queries.view,
+            family_[0].hash_rows(queries.view,
                                  nullptr,
                                  keys.data(),
                                  {.row_stride = scheme_.l, .table_stride = 1},
@@ -324,7 +463,7 @@ public:
                 probes.push_back({static_cast<std::uint32_t>(i % scheme_.l), keys[i]});
         } else {
             Matrix values(m, directions_.view.dim);
-            products(space.queries.view, directions_, values.view);
+            products(queries.view, directions_, values.view);
             for (std::size_t q = 0; q < m; ++q)
                 for (std::uint32_t t = 0; t < scheme_.l; ++t) add_probes(values.row(q), t, probes);
         }
@@ -385,6 +524,12 @@ private:
     // Flips of the bits nearest to zero, cheapest sets first (Lv et al. 2007), over the four
     // nearest.
     void add_probes(const float* values, std::uint32_t t, std::vector<Probe>& probes) const {
+        if (scheme_.code == Code::cell) {
+            std::uint32_t best[256];
+            kernels::select_top_k(values, directions_.view.dim, scheme_.probes, best);
+            for (std::uint32_t p = 0; p < scheme_.probes; ++p) probes.push_back({t, best[p]});
+            return;
+        }
         const std::uint32_t key = key_of(values, t, query_thresholds_);
         probes.push_back({t, key});
         if (scheme_.probes == 1) return;
@@ -462,81 +607,111 @@ struct Walker {
     std::uint32_t last = 0;
 };
 
-void measure(const Layer& layer, const Space& space, const Scheme& scheme, sys::Runtime& runtime) {
-    Index index(space, scheme, runtime);
-    const std::vector<Probe> probes = index.probes_of(space);
+struct Contender {
+    Contender(const Scheme& of, Space space, sys::Runtime& runtime)
+        : scheme(of), queries(std::move(space.queries)), index(space, of, runtime) {}
+
+    const Scheme& scheme;
+    Matrix queries;
+    Index index;
+    std::vector<double> hash, walk, rank, all;  // us a query, one a round
+    double met = 0, found_top = 0, kept_top = 0, found_labels = 0, found_best = 0;
+};
+
+void count_recall(const Layer& layer,
+                  std::size_t q,
+                  std::vector<std::uint32_t> found,
+                  std::span<const std::uint32_t> chosen,
+                  Contender& c) {
+    c.met += static_cast<double>(found.size());
+    for (const std::uint32_t at : chosen)
+        c.kept_top += std::binary_search(layer.top[q].begin(), layer.top[q].end(), found[at]);
+    std::sort(found.begin(), found.end());
+    const auto has = [&](std::uint32_t id) {
+        return std::binary_search(found.begin(), found.end(), id);
+    };
+    for (const std::uint32_t id : layer.top[q]) c.found_top += has(id);
+    for (const std::uint32_t id : layer.labels[q]) c.found_labels += has(id);
+    c.found_best += has(layer.best[q]);
+}
+
+// One round of one scheme: hash of all queries, then walk and rank of each.
+void run_round(const Layer& layer, Walker& walker, Contender& c, bool warm_up) {
+    const Scheme& scheme = c.scheme;
+    const std::vector<Probe> probes = c.index.probes_of(c.queries);
     const std::size_t queries = layer.queries.view.rows;
     const std::size_t each = probes.size() / queries;
     const std::size_t dim = layer.rows.view.dim;
-    Walker walker(layer.rows.view.rows);
     std::vector<std::uint8_t> quantized(dim);
     std::vector<std::int32_t> dots(layer.rows.view.rows);
     std::vector<float> scores(layer.rows.view.rows);
     std::vector<std::uint32_t> chosen(kTop);
-    double walk = 1e9, rank = 1e9;
-    double found_top = 0, kept_top = 0, found_labels = 0, all_labels = 0, found_best = 0, met = 0;
-    for (int round = 0; round < 4; ++round) {  // the first is for the caches and counts recall
-        double walk_seconds = 0, rank_seconds = 0;
-        for (std::size_t q = 0; q < queries; ++q) {
-            const double begin = now();
-            std::size_t count = walker.collect(
-                index.tables(), std::span(probes).subspan(q * each, each), scheme.least > 1);
-            if (scheme.least > 1) {
-                std::size_t kept = 0;
-                for (std::size_t i = 0; i < count; ++i) {
-                    walker.ids[kept] = walker.ids[i];
-                    kept += walker.counts[i] >= scheme.least ? 1U : 0U;
-                }
-                count = kept;
+    double walk_seconds = 0, rank_seconds = 0;
+    for (std::size_t q = 0; q < queries; ++q) {
+        const double begin = now();
+        std::size_t count = walker.collect(
+            c.index.tables(), std::span(probes).subspan(q * each, each), scheme.least > 1);
+        if (scheme.least > 1) {
+            std::size_t kept = 0;
+            for (std::size_t i = 0; i < count; ++i) {
+                walker.ids[kept] = walker.ids[i];
+                kept += walker.counts[i] >= scheme.least ? 1U : 0U;
             }
-            const double walked = now();
-            const float step = kernels::quantize_u7(layer.queries.row(q), dim, quantized.data());
-            kernels::dot_rows_i8(quantized.data(),
-                                 RowMatrix<const std::int8_t>(layer.copies),
-                                 walker.ids.data(),
-                                 count,
-                                 dots.data());
-            for (std::size_t i = 0; i < count; ++i)
-                scores[i] = static_cast<float>(dots[i]) * (step * layer.steps[walker.ids[i]]) +
-                            layer.bias[walker.ids[i]];
-            const std::size_t kept =
-                kernels::select_top_k(scores.data(), count, kTop, chosen.data());
-            walk_seconds += walked - begin;
-            rank_seconds += now() - walked;
-            if (round > 0) continue;
-            met += static_cast<double>(count);
-            std::vector<std::uint32_t> all(walker.ids.begin(),
-                                           walker.ids.begin() + static_cast<long>(count));
-            std::vector<std::uint32_t> best;
-            for (std::size_t i = 0; i < kept; ++i) best.push_back(all[chosen[i]]);
-            std::sort(all.begin(), all.end());
-            for (const std::uint32_t id : layer.top[q])
-                found_top += std::binary_search(all.begin(), all.end(), id);
-            for (const std::uint32_t id : best)
-                kept_top += std::binary_search(layer.top[q].begin(), layer.top[q].end(), id);
-            for (const std::uint32_t id : layer.labels[q])
-                found_labels += std::binary_search(all.begin(), all.end(), id);
-            all_labels += static_cast<double>(layer.labels[q].size());
-            found_best += std::binary_search(all.begin(), all.end(), layer.best[q]);
+            count = kept;
         }
-        walk = std::min(walk, walk_seconds);
-        rank = std::min(rank, rank_seconds);
+        const double walked = now();
+        const float step = kernels::quantize_u7(layer.queries.row(q), dim, quantized.data());
+        kernels::dot_rows_i8(quantized.data(),
+                             RowMatrix<const std::int8_t>(layer.copies),
+                             walker.ids.data(),
+                             count,
+                             dots.data());
+        for (std::size_t i = 0; i < count; ++i)
+            scores[i] = static_cast<float>(dots[i]) * (step * layer.steps[walker.ids[i]]) +
+                        layer.bias[walker.ids[i]];
+        const std::size_t kept = kernels::select_top_k(scores.data(), count, kTop, chosen.data());
+        walk_seconds += walked - begin;
+        rank_seconds += now() - walked;
+        if (warm_up)
+            count_recall(layer,
+                         q,
+                         {walker.ids.begin(), walker.ids.begin() + static_cast<long>(count)},
+                         std::span(chosen).first(kept),
+                         c);
     }
-    const auto n = static_cast<double>(queries);
-    std::printf("%-44s %6.0f %6.1f %6.1f %6.1f %6.1f | %5.1f %5.1f %5.1f %6.1f | %6.2f %6.0f\n",
-                scheme.name.c_str(),
-                met / n,
-                100 * found_top / n / kTop,
-                100 * kept_top / n / kTop,
-                100 * found_labels / all_labels,
-                100 * found_best / n,
-                index.hash_us,
-                walk * 1e6 / n,
-                rank * 1e6 / n,
-                index.hash_us + (walk + rank) * 1e6 / n,
-                index.seconds,
-                index.bytes() / 1e6);
-    std::fflush(stdout);
+    if (warm_up) return;
+    const double us = 1e6 / static_cast<double>(queries);
+    c.hash.push_back(c.index.hash_us);
+    c.walk.push_back(walk_seconds * us);
+    c.rank.push_back(rank_seconds * us);
+    c.all.push_back(c.index.hash_us + (walk_seconds + rank_seconds) * us);
+}
+
+double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+}
+
+void print(const Layer& layer, const Contender& c) {
+    const auto n = static_cast<double>(layer.queries.view.rows);
+    double all_labels = 0;
+    for (const auto& labels : layer.labels) all_labels += static_cast<double>(labels.size());
+    const double us = median(c.all);
+    std::printf(
+        "%-44s %6.0f %6.1f %6.1f %6.1f %6.1f | %5.1f %5.1f %5.1f %6.1f %9.2f | %6.2f %6.0f\n",
+        c.scheme.name.c_str(),
+        c.met / n,
+        100 * c.found_top / n / kTop,
+        100 * c.kept_top / n / kTop,
+        100 * c.found_labels / all_labels,
+        100 * c.found_best / n,
+        median(c.hash),
+        median(c.walk),
+        median(c.rank),
+        us,
+        1e3 * c.found_labels / n / us,
+        c.index.seconds,
+        c.index.bytes() / 1e6);
 }
 
 std::vector<Scheme> schemes() {
@@ -554,7 +729,29 @@ std::vector<Scheme> schemes() {
     for (const float power : {-0.5F, -0.25F, 0.25F, 0.5F, 1.0F})
         add({.name = "simhash 12x50, scaled ^ " + std::to_string(power).substr(0, 5),
              .space = {.rescale = power}});
+    add({.name = "simhash 12x50, Sign-ALSH", .space = {.norms = Norms::sign_alsh}});
+    add({.name = "simhash 12x50, Sign-ALSH, not centred",
+         .space = {.centring = Centring::none, .norms = Norms::sign_alsh}});
     add({.name = "simhash 12x50, medians", .code = Code::median});
+    for (const std::uint32_t leading : {16U, 32U, 64U, 96U, 128U}) {
+        const std::string of = " of " + std::to_string(leading);
+        add({.name = "pca 12x50" + of, .fit = Fit::pca, .leading = leading});
+        add({.name = "itq 12x50" + of, .fit = Fit::itq, .leading = leading});
+    }
+    for (const auto& [name, space] :
+         {std::pair<const char*, SpaceConfig>{"centred", {}},
+          {"centred, bias", {.bias = 1}},
+          {"not centred", {.centring = Centring::none}},
+          {"not centred, bias", {.centring = Centring::none, .bias = 1}}})
+        for (const auto& [bits, probes] :
+             {std::pair{10U, 8U}, {10U, 16U}, {10U, 32U}, {12U, 32U}, {12U, 64U}, {12U, 128U}})
+            add({.name = "ivf " + std::to_string(probes) + " of " + std::to_string(1U << bits) +
+                         ", " + name,
+                 .space = space,
+                 .k = bits,
+                 .l = 1,
+                 .probes = probes,
+                 .code = Code::cell});
     for (const std::uint32_t k : {10U, 11U, 13U, 14U, 15U, 16U})
         for (const std::uint32_t l : {25U, 50U, 100U, 200U})
             add({.name = "simhash " + std::to_string(k) + "x" + std::to_string(l), .k = k, .l = l});
@@ -611,9 +808,18 @@ int run(int argc, char** argv) {
         std::fprintf(stderr, "usage: recall_bench MODEL TRAIN TEST [NAME-PART]\n");
         return 2;
     }
+    constexpr int kRounds = 9;  // after one that warms up, and counts what is found
     const Layer layer = load(argv[1], argv[2], argv[3], 512);
     sys::Runtime runtime({.threads = 1});
-    std::printf("%-44s %6s %6s %6s %6s %6s | %5s %5s %5s %6s | %6s %6s\n",
+    const std::vector<Scheme> all = schemes();
+    std::deque<Contender> contenders;
+    for (const Scheme& scheme : all)
+        if (argc < 5 || scheme.name.find(argv[4]) != std::string::npos)
+            contenders.emplace_back(scheme, space_of(layer, scheme.space), runtime);
+    Walker walker(layer.rows.view.rows);
+    for (int round = 0; round <= kRounds; ++round)
+        for (Contender& contender : contenders) run_round(layer, walker, contender, round == 0);
+    std::printf("%-44s %6s %6s %6s %6s %6s | %5s %5s %5s %6s %9s | %6s %6s\n",
                 "scheme",
                 "cands",
                 "top200",
@@ -624,12 +830,10 @@ int run(int argc, char** argv) {
                 "walk",
                 "rank",
                 "us",
+                "labels/ms",
                 "build",
                 "MB");
-    for (const Scheme& scheme : schemes()) {
-        if (argc > 4 && scheme.name.find(argv[4]) == std::string::npos) continue;
-        measure(layer, space_of(layer, scheme.space), scheme, runtime);
-    }
+    for (const Contender& contender : contenders) print(layer, contender);
     return 0;
 }
 

@@ -1,13 +1,17 @@
 // What determinism costs: the grouped step of the output layer against racy forms of the same step.
 //
-// All forms get the same active sets over 670,091 x 128 rows (256 samples; half of a set drawn
-// uniformly, half by a skewed draw as hot labels are) and do the same work: logits, softmax,
-// gradients of the hidden vectors, update of each active row. They differ in what fixes the order:
+// All forms get the same active sets over 670,091 x 128 rows (256 samples) and do the same work:
+// logits, softmax, gradients of the hidden vectors, update of each active row. They differ in what
+// fixes the order:
 //   grouped     the library's: stable grouping, fixed pieces, sums in the order of pieces
 //   by_worker   gradients of the hidden vectors into one buffer a thread, 256 pieces scheduled as
 //               they come
-//   hogwild     per sample, without grouping; rows are updated at once through relaxed atomics
-//               (Niu et al. 2011), as the published SLIDE codes do (with plain races)
+//   scattered   by_worker, and groups in the order in which threads meet their ids, members in the
+//               order in which an atomic cursor of the group hands out places
+//   hogwild     per sample, without grouping: a row is updated at once, moments too, whatever
+//               another thread does to it (Niu et al. 2011), as the published SLIDE codes do
+// hogwild is a data race on plain floats, and undefined: it stands in this program only, since
+// atomics would keep the kernels, and with them vectors, away from it.
 // Forms take turns within one process, so that a busy machine slows all alike.
 #include <algorithm>
 #include <atomic>
@@ -16,7 +20,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <numeric>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <slidekit/kernels/activation.hpp>
@@ -37,6 +43,7 @@ using kernels::RowMatrix;
 constexpr std::uint32_t kNeurons = 670'091;
 constexpr std::uint32_t kDim = 128;
 constexpr std::uint32_t kSamples = 256;
+constexpr std::size_t kMostPairs = std::size_t{kSamples} * 1000;
 
 struct Layer {
     explicit Layer(system::Runtime& runtime, Optimizer optimizer)
@@ -59,20 +66,33 @@ struct Layer {
     std::vector<float> gradient_values;
 };
 
+// Who shares rows decides what grouping is worth: `own` sets are drawn for each sample, half
+// uniformly and half by a skewed draw as hot labels are; `mixed` ones are the engine's default mix:
+// a third by the skewed draw, a third from 1,300 labels of the batch, a third uniform and shared by
+// four samples.
+enum class Sets { own, mixed };
+
 struct Batch {
-    Batch(std::uint32_t active, std::uint64_t step)
+    Batch(Sets sets, std::uint32_t active, std::uint64_t step)
         : ids(std::size_t{kSamples} * active), values(ids.size()), runs(kSamples) {
         for (std::uint32_t s = 0; s < kSamples; ++s) {
             runs[s] = {s * active, active};
-            system::Stream stream(2, system::Purpose::test, step, s);
+            system::Stream own(2, system::Purpose::test, step, s);
+            system::Stream shared(3, system::Purpose::test, step, s / 4);
             for (std::uint32_t i = 0; i < active; ++i) {
-                const float u = stream.uniform();
-                ids[s * active + i] =
-                    i % 2 == 0
-                        ? stream.below(kNeurons)
-                        : static_cast<std::uint32_t>(static_cast<float>(kNeurons) * u * u * u);
+                std::uint32_t& id = ids[s * active + i];
+                if (sets == Sets::own)
+                    id = i % 2 == 0 ? own.below(kNeurons) : skewed(own);
+                else if (i % 3 == 0)
+                    id = skewed(own);
+                else
+                    id = i % 3 == 1 ? own.below(1300) * 515 : shared.below(kNeurons);
             }
         }
+    }
+    static std::uint32_t skewed(system::Stream& stream) {
+        const float u = stream.uniform();
+        return static_cast<std::uint32_t>(static_cast<float>(kNeurons) * u * u * u);
     }
     std::vector<std::uint32_t> ids;
     std::vector<float> values;
@@ -103,7 +123,7 @@ public:
         gradients_.sum_into(executor, layer.gradient());
     }
 
-protected:
+private:
     void forward(system::Executor& executor, Layer& layer, Batch& batch) {
         grouping_.build(executor, batch.ids, batch.runs, kNeurons);
         executor.for_each(Grouping::kPieces, [&](std::size_t piece, system::Worker) {
@@ -119,23 +139,88 @@ protected:
     PieceGradients gradients_;
 };
 
-class ByWorker : Grouped {
+// Pairs by neuron without any order. Ids are not ascending, which the kernels' bodies do not need.
+class Scatter {
+public:
+    static constexpr std::size_t kPieces = 256;
+
+    Scatter()
+        : cursors_(kNeurons), ids_(kMostPairs), starts_(kMostPairs + 1), members_(kMostPairs) {}
+
+    void build(system::Executor& executor,
+               const std::vector<std::uint32_t>& ids,
+               const std::vector<SlotRun>& runs,
+               std::uint32_t) {
+        std::atomic<std::uint32_t> groups = 0;
+        executor.for_each(runs.size(), [&](std::size_t s, system::Worker) {
+            std::uint32_t fresh[kMostPairs / kSamples];
+            std::uint32_t count = 0;
+            for (std::uint32_t slot = runs[s].first; slot < runs[s].first + runs[s].count; ++slot)
+                if (cursor(ids[slot]).fetch_add(1, std::memory_order_relaxed) == 0)
+                    fresh[count++] = ids[slot];
+            std::copy_n(fresh, count, ids_.begin() + groups.fetch_add(count));
+        });
+        count_ = groups;
+        // From counts to places: sums of the pieces, then each piece from its sum on.
+        std::uint32_t sums[kPieces + 1] = {};
+        executor.for_each(kPieces, [&](std::size_t piece, system::Worker) {
+            for (std::size_t g = begin(piece); g < begin(piece + 1); ++g)
+                sums[piece + 1] += cursors_[ids_[g]];
+        });
+        for (std::size_t piece = 0; piece < kPieces; ++piece) sums[piece + 1] += sums[piece];
+        executor.for_each(kPieces, [&](std::size_t piece, system::Worker) {
+            std::uint32_t at = sums[piece];
+            for (std::size_t g = begin(piece); g < begin(piece + 1); ++g) {
+                starts_[g] = at;
+                at += std::exchange(cursors_[ids_[g]], at);
+            }
+        });
+        starts_[count_] = sums[kPieces];
+        executor.for_each(runs.size(), [&](std::size_t s, system::Worker) {
+            for (std::uint32_t slot = runs[s].first; slot < runs[s].first + runs[s].count; ++slot)
+                members_[cursor(ids[slot]).fetch_add(1, std::memory_order_relaxed)] = {
+                    static_cast<std::uint32_t>(s), slot};
+        });
+        executor.for_each(kPieces, [&](std::size_t piece, system::Worker) {
+            for (std::size_t g = begin(piece); g < begin(piece + 1); ++g) cursors_[ids_[g]] = 0;
+        });
+        slots_ = ids.size();
+    }
+    [[nodiscard]] kernels::GroupsView view() const {
+        return {ids_.data(), starts_.data(), members_.data(), count_, slots_};
+    }
+
+private:
+    std::atomic_ref<std::uint32_t> cursor(std::uint32_t id) {
+        return std::atomic_ref(cursors_[id]);
+    }
+    [[nodiscard]] std::size_t begin(std::size_t piece) const { return count_ * piece / kPieces; }
+
+    std::vector<std::uint32_t> cursors_;  // of each neuron: pairs, then the next place
+    std::vector<std::uint32_t> ids_;
+    std::vector<std::uint32_t> starts_;
+    std::vector<kernels::Member> members_;
+    std::size_t count_ = 0;
+    std::size_t slots_ = 0;
+};
+
+template <class Groups>
+class ByWorker {
 public:
     void step(system::Executor& executor, Layer& layer, Batch& batch, const UpdateRule& rule) {
-        constexpr std::size_t kPieces = 256;
-        forward(executor, layer, batch);
+        groups_.build(executor, batch.ids, batch.runs, kNeurons);
+        executor.for_each(kPieces, [&](std::size_t piece, system::Worker) {
+            layer.parameters.dot_groups(slice(piece), layer.hidden(), batch.values.data());
+        });
+        executor.for_each(kSamples, [&](std::size_t s, system::Worker) { softmax(batch, s); });
         buffers_.assign(executor.threads() * layer.gradient_values.size(), 0.0F);
-        const kernels::GroupsView all = grouping_.view();
         executor.for_each(kPieces, [&](std::size_t piece, system::Worker worker) {
-            const std::size_t begin = all.count * piece / kPieces;
-            const kernels::GroupsView groups{all.ids + begin,
-                                             all.starts + begin,
-                                             all.members,
-                                             all.count * (piece + 1) / kPieces - begin,
-                                             all.slots};
             float* const buffer = buffers_.data() + worker * layer.gradient_values.size();
-            layer.parameters.update_groups(
-                groups, batch.values.data(), layer.hidden(), {buffer, kSamples, kDim, kDim}, rule);
+            layer.parameters.update_groups(slice(piece),
+                                           batch.values.data(),
+                                           layer.hidden(),
+                                           {buffer, kSamples, kDim, kDim},
+                                           rule);
         });
         layer.gradient_values.assign(
             buffers_.begin(), buffers_.begin() + static_cast<std::ptrdiff_t>(kSamples * kDim));
@@ -148,57 +233,52 @@ public:
     }
 
 private:
+    static constexpr std::size_t kPieces = 256;
+
+    [[nodiscard]] kernels::GroupsView slice(std::size_t piece) const {
+        const kernels::GroupsView all = groups_.view();
+        const std::size_t begin = all.count * piece / kPieces;
+        return {all.ids + begin,
+                all.starts + begin,
+                all.members,
+                all.count * (piece + 1) / kPieces - begin,
+                all.slots};
+    }
+    Groups groups_;
     std::vector<float> buffers_;
 };
 
-// Rows by SGD only: with plain loads and stores of relaxed atomics the compiler cannot use vectors,
-// and Adam's three rows would only show that more.
+// A sample's pairs are groups of one member each, so that the fused kernels serve it too, with
+// their prefetch: a row of a later sample is read again, once it has moved.
 class Hogwild {
 public:
+    Hogwild() : starts_(kMostPairs + 1), members_(kMostPairs) {
+        std::iota(starts_.begin(), starts_.end(), 0U);
+    }
     void step(system::Executor& executor, Layer& layer, Batch& batch, const UpdateRule& rule) {
-        const float lr = std::get<kernels::SgdStep>(rule).lr;
         executor.for_each(kSamples, [&](std::size_t s, system::Worker) {
             const SlotRun run = batch.runs[s];
-            const float* const hidden = layer.hidden().row(s);
-            float* const back = layer.gradient().row(s);
-            float* const values = batch.values.data() + run.first;
-            const std::uint32_t* const ids = batch.ids.data() + run.first;
-            const auto row = [&](std::uint32_t i) {
-                constexpr std::uint32_t kAhead = 16;
-                if (i + kAhead < run.count) {
-                    const float* next = layer.parameters.weights().row(ids[i + kAhead]);
-                    for (std::uint32_t k = 0; k < kDim; k += 16) __builtin_prefetch(next + k, 0, 2);
-                }
-                return layer.parameters.weights().row(ids[i]);
-            };
-            for (std::uint32_t i = 0; i < run.count; ++i)
-                values[i] = dot(row(i), hidden) + layer.parameters.bias()[ids[i]];
+            for (std::uint32_t slot = run.first; slot < run.first + run.count; ++slot)
+                members_[slot] = {static_cast<std::uint32_t>(s), slot};
+            const kernels::GroupsView pairs{batch.ids.data() + run.first,
+                                            starts_.data() + run.first,
+                                            members_.data(),
+                                            run.count,
+                                            batch.ids.size()};
+            layer.parameters.dot_groups(pairs, layer.hidden(), batch.values.data());
             softmax(batch, s);
-            std::fill_n(back, kDim, 0.0F);
-            for (std::uint32_t i = 0; i < run.count; ++i)
-                update(row(i), hidden, back, values[i], lr);
+            std::fill_n(layer.gradient().row(s), kDim, 0.0F);
+            layer.parameters.update_groups(
+                pairs, batch.values.data(), layer.hidden(), layer.gradient(), rule);
         });
     }
 
 private:
-    static float dot(float* row, const float* hidden) {
-        float sums[8] = {};
-        for (std::uint32_t k = 0; k < kDim; ++k)
-            sums[k % 8] += std::atomic_ref(row[k]).load(std::memory_order_relaxed) * hidden[k];
-        return ((sums[0] + sums[1]) + (sums[2] + sums[3])) +
-               ((sums[4] + sums[5]) + (sums[6] + sums[7]));
-    }
-    static void update(float* row, const float* hidden, float* back, float value, float lr) {
-        for (std::uint32_t k = 0; k < kDim; ++k) {
-            const std::atomic_ref weight(row[k]);
-            const float old = weight.load(std::memory_order_relaxed);
-            back[k] += value * old;
-            weight.store(old - lr * value * hidden[k], std::memory_order_relaxed);
-        }
-    }
+    std::vector<std::uint32_t> starts_;
+    std::vector<kernels::Member> members_;
 };
 
-constexpr int kRounds = 5;
+constexpr int kRounds = 15;
 constexpr std::uint64_t kBatches = 3;
 
 template <class Form>
@@ -217,36 +297,78 @@ double median(std::vector<double> values) {
     return values[values.size() / 2];
 }
 
-void compare(system::Runtime& runtime, std::uint32_t active, Optimizer optimizer) {
+// With rows that stand still all forms have one gradient, but for the order of its sums.
+template <class Form>
+void check(Form& form,
+           const char* name,
+           system::Executor& executor,
+           Layer& layer,
+           Batch& batch,
+           std::span<const float> expected) {
+    form.step(executor, layer, batch, kernels::SgdStep{});
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        if (std::fabs(layer.gradient_values[i] - expected[i]) < 1e-6F) continue;
+        std::fprintf(stderr,
+                     "%s: element %zu of the gradient is %g instead of %g\n",
+                     name,
+                     i,
+                     static_cast<double>(layer.gradient_values[i]),
+                     static_cast<double>(expected[i]));
+        std::exit(1);
+    }
+}
+
+void check_forms(system::Runtime& runtime) {
+    Layer layer(runtime, Optimizer::sgd);
+    Batch batch(Sets::own, 600, 0);
+    Grouped grouped;
+    ByWorker<Grouping> by_worker;
+    ByWorker<Scatter> scattered;
+    Hogwild hogwild;
+    grouped.step(runtime.executor(), layer, batch, kernels::SgdStep{});
+    const std::vector<float> expected = layer.gradient_values;
+    check(by_worker, "by_worker", runtime.executor(), layer, batch, expected);
+    check(scattered, "scattered", runtime.executor(), layer, batch, expected);
+    check(hogwild, "hogwild", runtime.executor(), layer, batch, expected);
+    float most = 0;
+    for (const float value : expected) most = std::max(most, std::fabs(value));
+    if (most < 1e-5F) {
+        std::fprintf(stderr, "the gradient vanishes: nothing was compared\n");
+        std::exit(1);
+    }
+}
+
+void compare(system::Runtime& runtime, Sets sets, std::uint32_t active, Optimizer optimizer) {
     Layer layer(runtime, optimizer);
     const bool sgd = optimizer == Optimizer::sgd;
     const UpdateRule rule = sgd ? UpdateRule(kernels::SgdStep{.lr = 0.01F})
                                 : UpdateRule(kernels::AdamStep{.lr = 1e-3F});
     std::vector<Batch> batches;
-    for (std::uint64_t step = 0; step < kBatches; ++step) batches.emplace_back(active, step);
+    for (std::uint64_t step = 0; step < kBatches; ++step) batches.emplace_back(sets, active, step);
     Grouped grouped;
-    ByWorker by_worker;
+    ByWorker<Grouping> by_worker;
+    ByWorker<Scatter> scattered;
     Hogwild hogwild;
-    std::vector<double> times[3];
+    std::vector<double> rates;
+    std::vector<double> ratios[3];
     for (int round = 0; round <= kRounds; ++round) {
-        const double of_grouped = seconds(grouped, runtime.executor(), layer, batches, rule);
-        const double of_worker = seconds(by_worker, runtime.executor(), layer, batches, rule);
-        const double of_hogwild =
-            sgd ? seconds(hogwild, runtime.executor(), layer, batches, rule) : of_worker;
+        system::Executor& executor = runtime.executor();
+        const double of_grouped = seconds(grouped, executor, layer, batches, rule);
+        const double others[3] = {seconds(by_worker, executor, layer, batches, rule),
+                                  seconds(scattered, executor, layer, batches, rule),
+                                  seconds(hogwild, executor, layer, batches, rule)};
         if (round == 0) continue;  // buffers grow
-        times[0].push_back(of_grouped);
-        times[1].push_back(of_worker / of_grouped);
-        times[2].push_back(of_hogwild / of_grouped);
+        rates.push_back(static_cast<double>(kBatches * kSamples) / of_grouped);
+        for (int form = 0; form < 3; ++form) ratios[form].push_back(of_grouped / others[form]);
     }
-    const double rate = static_cast<double>(kBatches * kSamples) / median(times[0]);
-    std::printf("%-5s active %4u  grouped %7.0f samples/s, by_worker %7.0f (%.3fx)",
+    std::printf("%-5s %-5s %6u %17.0f %9.3fx %9.3fx %9.3fx\n",
+                sets == Sets::own ? "own" : "mixed",
                 sgd ? "sgd" : "adam",
                 active,
-                rate,
-                rate / median(times[1]),
-                1 / median(times[1]));
-    if (sgd) std::printf(", hogwild %7.0f (%.3fx)", rate / median(times[2]), 1 / median(times[2]));
-    std::printf("\n");
+                median(rates),
+                median(ratios[0]),
+                median(ratios[1]),
+                median(ratios[2]));
     std::fflush(stdout);
 }
 
@@ -256,8 +378,19 @@ void compare(system::Runtime& runtime, std::uint32_t active, Optimizer optimizer
 int main(int argc, char** argv) {
     const unsigned threads = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 2;
     slidekit::system::Runtime runtime({.threads = threads});
-    for (const std::uint32_t active : {600U, 1000U}) {
-        slidekit::nn::compare(runtime, active, slidekit::nn::Optimizer::adam);
-        slidekit::nn::compare(runtime, active, slidekit::nn::Optimizer::sgd);
-    }
+    slidekit::nn::check_forms(runtime);
+    std::printf("%-5s %-5s %6s %17s %10s %10s %10s\n",
+                "sets",
+                "",
+                "active",
+                "grouped, samples/s",
+                "by_worker",
+                "scattered",
+                "hogwild");
+    using slidekit::nn::Sets;
+    for (const Sets sets : {Sets::own, Sets::mixed})
+        for (const std::uint32_t active : {600U, 1000U}) {
+            slidekit::nn::compare(runtime, sets, active, slidekit::nn::Optimizer::adam);
+            slidekit::nn::compare(runtime, sets, active, slidekit::nn::Optimizer::sgd);
+        }
 }
