@@ -23,20 +23,23 @@ while [ $# -gt 0 ]; do
 done
 only=("$@")
 
-# NAME ENGINE OPTIONS: the time limit comes with the part.
+# NAME ENGINE OPTIONS: the time limit comes with the part. tables and scan: --output lsh by hash tables, by linear scan.
 speed=(
     "pytorch-uniform       pytorch --output uniform --batch 128 --negatives 4096"
     "uniform-128           slidekit --output uniform --batch 128 --negatives 4096"
-    "lsh-1000              slidekit --mix lsh=400,batch=300,uniform=300"
+    "tables-1000           slidekit --sampling top-k --mix lsh=400,batch=300,uniform=300"
+    "scan-1000             slidekit --sampling exact --mix lsh=400,batch=300,uniform=300"
     "pytorch-full          pytorch --output full --batch 128"
     "full-128              slidekit --output full --batch 128"
     "pytorch-uniform-256   pytorch --output uniform --batch 256 --negatives 4096"
-    "lsh                   slidekit"
-    "lsh-3000              slidekit --mix lsh=1000,batch=1000,uniform=1000"
+    "tables                slidekit --sampling top-k"
+    "scan                  slidekit --sampling exact"
+    "tables-3000           slidekit --sampling top-k --mix lsh=1000,batch=1000,uniform=1000"
 )
 # Schedules end with the epochs, which are chosen for the time limit. Learning rates: bench/README.md.
 amazon=(
-    "lsh                   slidekit --epochs 14 --eval-every 120"
+    "lsh                   slidekit --epochs 12 --eval-every 120"
+    "lsh-tables            slidekit --sampling top-k --epochs 14 --eval-every 120"
     "uniform-all           slidekit --output uniform --negatives-from all --epochs 30 --eval-every 240"
     "uniform-met           slidekit --output uniform --negatives-from met --epochs 30 --eval-every 240"
     "uniform-popular       slidekit --output uniform --negatives-from popular --epochs 30 --eval-every 240"
@@ -46,6 +49,8 @@ amazon=(
 )
 wordnet=(
     "lsh                   slidekit --epochs 5 --eval-every 100"
+    "lsh-tables            slidekit --sampling top-k --epochs 5 --eval-every 100"
+    "lsh-regularised       slidekit --epochs 30 --feature-dropout 0.3 --label-smoothing 0.1 --weight-decay 0.02 --eval-every 1000"
     "uniform               slidekit --output uniform --lr 8e-3 --epochs 8 --eval-every 200"
     "full                  slidekit --output full --lr 5e-3 --lr-schedule constant --epochs 8 --eval-every 100"
     "pytorch-uniform       pytorch --output uniform --lr 2e-3 --epochs 20 --eval-every 400"
@@ -89,7 +94,7 @@ points=3000 speed_seconds=10 amazon_seconds=62 wordnet_seconds=302 marks=30,60 w
 [ -z "$quick" ] || { points=300 speed_seconds=1 amazon_seconds=2 wordnet_seconds=2 marks=1 wordnet_marks=1; }
 some_points "$amazon_set/test.txt" 300 "$base/amazon-300.txt"
 some_points "$amazon_set/test.txt" "$points" "$base/amazon.txt"
-some_points "$wordnet_set/test.txt" "$((2 * points))" "$base/wordnet.txt"
+some_points "$wordnet_set/test.txt" "$points" "$base/wordnet.txt"
 
 for ((round = 1; round <= rounds; ++round)); do
     part speed "$amazon_set/train.txt" "$base/amazon-300.txt" "$speed_seconds" ".$round" "${speed[@]}"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What width costs: samples/s of each output at 84 k to 1.3 M labels, with the same points and the same active neurons;
-# then loading, evaluation and prediction at the width of Amazon-670K.
+# What width costs: samples/s of lsh by tables and by scans, and of the baselines, at 84 k to 1.3 M labels, with the
+# same points and the same active neurons; then loading, evaluation and prediction at the width of Amazon-670K.
 #   bench/training/growth.sh [--threads N] [--rounds N] [LABELS...]   default: 2 threads, 2 rounds, 84k 168k 335k 670k 1340k
 # Data goes to data/, logs to build/growth; runs that are there are not run again.
 set -euo pipefail
@@ -19,6 +19,12 @@ while [ $# -gt 0 ]; do
 done
 [ $# -gt 0 ] || set -- 84000 168000 335000 670091 1340000
 
+runs=(
+    "tables --output lsh --sampling top-k"
+    "scan --output lsh --sampling exact"
+    "uniform --output uniform"
+    "full --output full"
+)
 mkdir -p build/growth
 logs=()
 for labels in "$@"; do
@@ -28,21 +34,23 @@ done
 # Rounds over all widths: what else the machine does then meets each width alike.
 for ((round = 1; round <= rounds; ++round)); do
     for labels in "$@"; do
-        for output in lsh uniform full; do
-            log=build/growth/$output-$labels.$round.jsonl
+        for run in "${runs[@]}"; do
+            read -r name options <<< "$run"
+            log=build/growth/$name-$labels.$round.jsonl
+            # shellcheck disable=SC2086 -- the options are words
             run_once slidekit "$log" --train "data/growth-$labels/train.txt" --test "build/growth/$labels.txt" \
-                --output "$output" --threads "$threads" --max-seconds 8
+                --threads "$threads" --max-seconds 8 $options
             logs+=("$log")
         done
     done
 done
-for output in lsh uniform full; do
-    chosen=()
+for run in "${runs[@]}"; do
+    name=${run%% *} chosen=()
     for labels in "$@"; do
-        for log in "${logs[@]}"; do [[ "$log" != */"$output-$labels".* ]] || chosen+=("$log"); done
+        for log in "${logs[@]}"; do [[ "$log" != */"$name-$labels".* ]] || chosen+=("$log"); done
     done
-    printf '\n== %s\n' "$output"
-    python3 scripts/summarize_runs.py --baseline "$output-$1" "${chosen[@]}"
+    printf '\n== %s\n' "$name"
+    python3 scripts/summarize_runs.py --baseline "$name-$1" "${chosen[@]}"
 done
 
 printf '\n== loading, evaluation and prediction, %s labels\n' "${@: -1}"
