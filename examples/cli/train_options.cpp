@@ -206,13 +206,16 @@ std::size_t cheaply_scanned_rows(std::size_t dim) {
     return kMicroseconds * bytes_a_microsecond() / dim;
 }
 
+bool was_given(const TrainOptions& options, const char* flag) {
+    return std::find(options.given.begin(), options.given.end(), flag) != options.given.end();
+}
+
 nn::Sampling resolve_sampling(const TrainOptions& options, std::size_t met) {
     if (const auto chosen = value_of(kSamplings, options.sampling)) return *chosen;
     const bool tables = options.rank == nn::Rank::count ||
                         options.correction != nn::Correction::none ||
                         std::any_of(kTableFlags.begin(), kTableFlags.end(), [&](const char* flag) {
-                            return std::find(options.given.begin(), options.given.end(), flag) !=
-                                   options.given.end();
+                            return was_given(options, flag);
                         });
     return tables || met > cheaply_scanned_rows(options.hidden) ? nn::Sampling::top_k
                                                                 : nn::Sampling::exact;
@@ -420,9 +423,7 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
 }
 
 void check_options(const TrainOptions& options, std::uint32_t labels) {
-    const auto given = [&](const char* flag) {
-        return std::find(options.given.begin(), options.given.end(), flag) != options.given.end();
-    };
+    const auto given = [&](const char* flag) { return was_given(options, flag); };
     const auto refuse = [](const std::string& flag, const std::string& why) {
         throw Error(ErrorCode::usage, flag, why);
     };

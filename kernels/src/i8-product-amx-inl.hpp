@@ -52,6 +52,16 @@ inline void multiply_tiles(const std::int8_t* rows,
     _tile_stored(3, sums + kHalf * sums_stride + kHalf, bytes);
 }
 
+// The values of sixteen sums of a row, rounded at each step as the scalar level does.
+SLIDEKIT_INLINE inline __m512 affine_values(const std::int32_t* sums,
+                                            const float* x_scales,
+                                            const float* scale_and_bias) noexcept {
+    const __m512 scale = _mm512_set1_ps(scale_and_bias[0]);
+    const __m512 factor = _mm512_mul_ps(_mm512_loadu_ps(x_scales), scale);
+    const __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(sums));
+    return _mm512_add_ps(_mm512_mul_ps(sum, factor), _mm512_set1_ps(scale_and_bias[1]));
+}
+
 // The first 32 of `left` rows one after the other; asks for the next 32.
 inline void copy_tile_rows(RowMatrix<const std::int8_t> rows,
                            const std::uint32_t* ids,
@@ -83,19 +93,14 @@ inline void multiply_rows_i8_amx(RowMatrix<const std::uint8_t> x,
             copy_tile_rows(rows, ids + i, count - i, copies);
             for (std::size_t c = 0; c < wide; c += kTileSide) {
                 multiply_tiles(copies, rows.dim, x.data + 4 * c, x.stride, sums, kTileSide);
-                const __m512 x0 = _mm512_loadu_ps(x_scales + c);
-                const __m512 x1 = _mm512_loadu_ps(x_scales + c + 16);
                 for (std::size_t r = 0; r < kTileSide; ++r) {
-                    const __m512 scale = _mm512_set1_ps(affine.row(ids[i + r])[0]);
-                    const __m512 shift = _mm512_set1_ps(affine.row(ids[i + r])[1]);
-                    const auto number = [&](std::size_t j) SLIDEKIT_INLINE {
-                        return _mm512_cvtepi32_ps(_mm512_load_si512(sums + r * kTileSide + j));
-                    };
+                    const float* const scale_and_bias = affine.row(ids[i + r]);
                     float* const to = out.row(i + r) + c;
-                    const __m512 y0 = _mm512_mul_ps(number(0), _mm512_mul_ps(x0, scale));
-                    const __m512 y1 = _mm512_mul_ps(number(16), _mm512_mul_ps(x1, scale));
-                    _mm512_storeu_ps(to, _mm512_add_ps(y0, shift));
-                    _mm512_storeu_ps(to + 16, _mm512_add_ps(y1, shift));
+                    for (std::size_t j = 0; j < kTileSide; j += 16)
+                        _mm512_storeu_ps(
+                            to + j,
+                            affine_values(
+                                sums + r * kTileSide + j, x_scales + c + j, scale_and_bias));
                 }
             }
         }
@@ -133,12 +138,9 @@ inline std::size_t scan_tiles(const ScanBlock& block,
     std::size_t found = 0;
     for (std::size_t r = 0; r < ScanBlock::kRows; ++r) {
         const float* const scale_and_bias = affine.row(ids[block.row + r]);
-        const __m512 scale = _mm512_set1_ps(scale_and_bias[0]);
-        const __m512 shift = _mm512_set1_ps(scale_and_bias[1]);
         const auto value = [&](std::size_t j) SLIDEKIT_INLINE {
-            const __m512 factor = _mm512_loadu_ps(x_scales + block.vector + 16 * j);
-            const __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(sums + r * kVectors + 16 * j));
-            return _mm512_add_ps(_mm512_mul_ps(sum, _mm512_mul_ps(factor, scale)), shift);
+            return affine_values(
+                sums + r * kVectors + 16 * j, x_scales + block.vector + 16 * j, scale_and_bias);
         };
         const auto above = [&](std::size_t j) SLIDEKIT_INLINE {
             return _mm512_cmp_ps_mask(

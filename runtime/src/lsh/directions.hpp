@@ -49,8 +49,7 @@ private:
 /// being the highest, the sign of projections[j * l + t]. Writes the other keys of each table:
 /// those with the sets of bits flipped whose squared projections add up to least, nearest first
 /// (Lv, Josephson, Wang, Charikar and Li 2007, section 4.3). Squares are cut to 18 bits. Requires:
-/// probes
-/// <= kMaxProbes, at most 2^k; Directions::kReadAhead floats that can be read past the last.
+/// probes <= kMaxProbes, at most 2^k; Directions::kReadAhead floats that can be read past the last.
 void order_probes(const float* projections,
                   std::uint32_t k,
                   std::uint32_t l,

@@ -44,13 +44,11 @@ inline constexpr std::uint32_t kMaxProbes = 16;
 /// The drawn functions. Immutable; hashing is const and safe from many threads.
 class SLIDEKIT_API Family {
 public:
-    /// Functions for vectors of `dim` coordinates (at most 32768; Hadamard and
-    /// cross-polytope: 4096). Depends on
-    /// config.seed only.
-    /// SimHash: each projection has max(1, round(dim/3)) non-zeros at distinct random coordinates,
-    /// ascending, signs fair. DWTA: ceil(K L 8 / dim) random permutations laid end to end and cut
-    /// into bins of 8. WTA: the first 8 coordinates of a permutation for each code. DOPH: sets of
-    /// the max(1, dim / 8) largest coordinates.
+    /// Functions for vectors of `dim` coordinates (at most 32768; Hadamard and cross-polytope:
+    /// 4096). Depends on config.seed only. SimHash: each projection has max(1, round(dim/3))
+    /// non-zeros at distinct random coordinates, ascending, signs fair. DWTA: ceil(K L 8 / dim)
+    /// random permutations laid end to end and cut into bins of 8. WTA: the first 8 coordinates of
+    /// a permutation for each code. DOPH: sets of the max(1, dim / 8) largest coordinates.
     Family(const HashConfig& config, std::uint32_t dim);
     Family(Family&&) noexcept;
     Family& operator=(Family&&) noexcept;
