@@ -26,6 +26,20 @@ BENCHMARK(empty_loop)
     ->ArgsProduct({{1, 2, 4}, {1, 64, 4096}})
     ->UseRealTime();
 
+// A step over domains that does nothing in any of them. Args: domains, threads.
+void empty_step(benchmark::State& state) {
+    const Topology topology = Topology::detect().cut(static_cast<unsigned>(state.range(0)));
+    Executor executor(topology, static_cast<unsigned>(state.range(1)));
+    for (auto _ : state)
+        executor.for_each_domain([](std::size_t domain) { benchmark::DoNotOptimize(domain); });
+}
+BENCHMARK(empty_step)
+    ->ArgNames({"domains", "threads"})
+    ->Args({1, 2})
+    ->Args({2, 2})
+    ->Args({2, 4})
+    ->UseRealTime();
+
 }  // namespace
 }  // namespace slidekit::system
 

@@ -221,7 +221,7 @@ TEST(Region, AWritePastTheMappingFaults) {
 }
 
 TEST(Region, AnUnknownNodeIsAStepAndNotAnError) {
-    const Region region({.bytes = 4096, .tag = "test", .node = NodeId{5000}});
+    const Region region({.bytes = 4096, .tag = "test", .placement = Placement::on(NodeId{5000})});
     ASSERT_EQ(region.report().steps.size(), 1U);
     EXPECT_THAT(region.report().steps[0], HasSubstr("node 5000"));
 }

@@ -111,6 +111,11 @@ void check_room(const RegionSpec& spec, std::size_t mapped_bytes) {
     }
 }
 
+NodeId node_of(const RegionSpec& spec) {
+    return spec.placement.policy == Placement::Policy::domain ? spec.placement.nodes.front()
+                                                              : NodeId::unknown;
+}
+
 // Prefers the node: binding to a full one would be answered by the kernel's killer, not by an
 // errno.
 void prefer_node(std::byte* start, std::size_t bytes, NodeId node, RegionReport& report) {
@@ -178,7 +183,7 @@ Mapping map_hugetlb(const RegionSpec& spec, RegionReport& report) {
         return {};
     }
     Mapping mapping(start, bytes);
-    prefer_node(mapping.start(), bytes, spec.node, report);
+    prefer_node(mapping.start(), bytes, node_of(spec), report);
     if (const int error = populate(mapping.start(), bytes); error != 0) {
         report.steps.push_back(fmt::format("hugetlb 2M: populating: {}", std::strerror(error)));
         return {};
@@ -257,7 +262,7 @@ Mapping map_thp_or_base(const RegionSpec& spec, bool thp, RegionReport& report) 
     }
     // A machine set to `always` would give huge pages to those who asked for none.
     if (spec.huge_pages == HugePages::never) ::madvise(start, report.mapped_bytes, MADV_NOHUGEPAGE);
-    prefer_node(start, report.mapped_bytes, spec.node, report);
+    prefer_node(start, report.mapped_bytes, node_of(spec), report);
     if (const int error = populate(start, report.mapped_bytes); error == EINVAL) {
         populate_by_touch(start, report.mapped_bytes);
     } else if (error != 0) {

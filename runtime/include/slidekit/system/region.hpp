@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <slidekit/kernels/export.hpp>
@@ -25,11 +26,34 @@ enum class Backing { hugetlb_2m, thp, base_4k };
 
 [[nodiscard]] SLIDEKIT_API std::string_view backing_name(Backing backing) noexcept;
 
+/// Which nodes a region's pages shall stand on.
+struct Placement {
+    enum class Policy {
+        local,       // the node of the thread that touches a page first
+        domain,      // one node
+        interleave,  // page after page on the next of several nodes
+        split,       // cut into consecutive parts, each on a node of its own
+    };
+    Policy policy = Policy::local;
+    std::vector<NodeId> nodes = {};  // domain: one; split: one a part; unknown among them is local
+    std::vector<std::size_t> ends =
+        {};  // split: where each part ends, in bytes; the last is the size
+
+    [[nodiscard]] static Placement on(NodeId node) { return {Policy::domain, {node}, {}}; }
+    [[nodiscard]] static Placement interleaved(std::vector<NodeId> nodes) {
+        return {Policy::interleave, std::move(nodes), {}};
+    }
+    /// A page over a cut belongs to the part that it begins in.
+    [[nodiscard]] static Placement split(std::vector<NodeId> nodes, std::vector<std::size_t> ends) {
+        return {Policy::split, std::move(nodes), std::move(ends)};
+    }
+};
+
 struct RegionSpec {
     std::size_t bytes = 0;
     std::string tag;  // what it holds, for reports and errors: "output.weight"
     HugePages huge_pages = HugePages::prefer;
-    NodeId node = NodeId::unknown;  // preferred node; unknown: first touch
+    Placement placement = {};
 };
 
 /// What was got. bytes is what was asked for; mapped_bytes is rounded up to whole pages (of 2 MiB,

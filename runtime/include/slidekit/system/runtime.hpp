@@ -15,6 +15,8 @@ namespace slidekit::system {
 struct RuntimeConfig {
     unsigned threads = 0;  // as Executor takes it: 0 for one a processor that this process may use
     HugePages huge_pages = HugePages::prefer;
+    unsigned domains = 0;  // as Topology::cut takes it: 0 for one a memory node
+    Pinning pinning = Pinning::domain;
 };
 
 /// Made once by a program and lent to what it builds. Thread-compatible. Must outlive what borrows
@@ -27,7 +29,13 @@ public:
     [[nodiscard]] Executor& executor() noexcept { return executor_; }
 
     /// A zeroed region under this runtime's page policy; its report is kept. Throws Error (memory).
-    [[nodiscard]] Region allocate(std::size_t bytes, std::string tag);
+    [[nodiscard]] Region allocate(std::size_t bytes, std::string tag, Placement placement = {});
+
+    /// Placements for allocate(): on a domain's node; page by page over all nodes; cut at `ends`
+    /// (bytes, one a domain), each part on its domain's node. With one domain: local.
+    [[nodiscard]] Placement on_domain(std::size_t domain) const;
+    [[nodiscard]] Placement interleaved() const;
+    [[nodiscard]] Placement split(std::vector<std::size_t> ends) const;
 
     /// Reports of all regions made so far.
     [[nodiscard]] const std::vector<RegionReport>& reports() const noexcept { return reports_; }

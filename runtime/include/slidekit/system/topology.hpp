@@ -20,6 +20,9 @@ struct Domain {
     std::uint64_t bytes = 0;           // memory of the node; 0: unknown
 };
 
+/// Most domains that a machine is cut into.
+inline constexpr unsigned kMostDomains = 64;
+
 /// Domains ascending by os_node. Never empty: where detection fails, one domain with all
 /// processors.
 struct Topology {
@@ -31,6 +34,10 @@ struct Topology {
     [[nodiscard]] static SLIDEKIT_API Topology detect();
     /// Processors over all domains.
     [[nodiscard]] SLIDEKIT_API unsigned processors() const noexcept;
+    /// The same machine as `count` domains: neighbours joined where there are more (of several
+    /// nodes together os_node is unknown), the processors of a node divided where there are fewer.
+    /// 0: as it is. Throws Error (usage) above kMostDomains.
+    [[nodiscard]] SLIDEKIT_API Topology cut(unsigned count) const;
 };
 
 }  // namespace slidekit::system
