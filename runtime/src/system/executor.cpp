@@ -3,7 +3,9 @@
 // Arenas come from our own list of processors, and threads are bound by an observer of ours: TBB's
 // NUMA support needs a library beside it that may be missing. Domains 1 and up get their share as a
 // task that is enqueued, domain 0 works in place: the textbook's form, a task for each arena that
-// the caller then waits for, is half as fast on few processors (executor_bench).
+// the caller then waits for inside it, is half as fast on few processors (executor_bench). The
+// caller enters another domain's arena, and moves to its processors, only where no worker has come
+// for its share.
 //
 // Each loop waits in isolation: a thread that waits for a nested loop takes pieces of that loop
 // only. Without it, the thread could start another piece of the outer loop below the one it is in,
@@ -25,6 +27,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cassert>
+#include <cstdint>
 #include <exception>
 #include <mutex>
 #include <optional>
@@ -203,6 +206,36 @@ struct Executor::State {
         }
     }
 
+    // The arenas' shares of one step. A task may come when the step is over, because the caller has
+    // done its share: it then finds it claimed, and nothing of the step but this is left.
+    struct Shares {
+        struct alignas(64) Share {
+            std::atomic<bool> claimed = false;
+            std::atomic<bool> done = false;
+            std::exception_ptr thrown;
+        };
+
+        Shares(std::size_t count, FunctionRef<void(std::size_t)> the_job)
+            : job(the_job), of(std::make_unique<Share[]>(count)) {}
+
+        bool claim(std::size_t a) noexcept {
+            return !of[a].claimed.exchange(true, std::memory_order_relaxed);
+        }
+        // Waits a little, as long as a sleeping worker takes to come.
+        bool soon_done(std::size_t a) noexcept {
+            constexpr int kLooks = 2000;
+            for (int look = 0; look < kLooks; ++look) {
+                if (of[a].done.load(std::memory_order_acquire)) return true;
+                __builtin_ia32_pause();
+            }
+            return false;
+        }
+        void wait(std::size_t a) noexcept { of[a].done.wait(false, std::memory_order_acquire); }
+
+        FunctionRef<void(std::size_t)> job;
+        std::unique_ptr<Share[]> of;
+    };
+
     [[nodiscard]] static std::size_t arena_of(std::size_t domain, std::size_t count) noexcept {
         return domain < count ? domain : domain % count;
     }
@@ -217,8 +250,13 @@ struct Executor::State {
               FunctionRef<void(std::size_t, Worker)> body) {
         using Range = tbb::blocked_range<std::size_t>;
         Arena& arena = *arenas[a];
+        if (arena.threads == 1) {  // TBB gives such an arena a second place all the same
+            const At at(this, a);
+            for (std::size_t index = begin; index < end && !stop; ++index) body(index, arena.first);
+            return;
+        }
         detail::LoopOrder order;
-        const auto run = [&](const Range& range) SLIDEKIT_CALLED_BY_TBB {
+        const auto run_range = [&](const Range& range) SLIDEKIT_CALLED_BY_TBB {
             const Worker worker =
                 arena.first + static_cast<unsigned>(tbb::this_task_arena::current_thread_index());
             const detail::LoopOrder::Piece piece(order, worker);
@@ -231,7 +269,8 @@ struct Executor::State {
         arena.arena.execute([&]() SLIDEKIT_CALLED_BY_TBB {
             tbb::this_task_arena::isolate([&]() SLIDEKIT_CALLED_BY_TBB {
                 tbb::task_group_context context(tbb::task_group_context::isolated);
-                tbb::parallel_for(Range(begin, end, 1), run, tbb::simple_partitioner{}, context);
+                tbb::parallel_for(
+                    Range(begin, end, 1), run_range, tbb::simple_partitioner{}, context);
             });
         });
     }
@@ -239,25 +278,31 @@ struct Executor::State {
     // job(a) for each arena below `count`, in it, at the same time. The exception of the lowest
     // arena is rethrown.
     void in_arenas(std::size_t count, FunctionRef<void(std::size_t)> job) {
-        std::vector<std::exception_ptr> thrown(count);
-        detail::LoopOrder order;
-        const auto guarded = [&](std::size_t a) SLIDEKIT_CALLED_BY_TBB {
-            const detail::LoopOrder::Piece piece(order, static_cast<Worker>(a));
-            const At at(this, a);
-            try {
-                job(a);
-            } catch (...) {
-                thrown[a] = std::current_exception();
-            }
-        };
-        const auto groups = std::make_unique<tbb::task_group[]>(count);
-        for (std::size_t a = 1; a < count; ++a)
-            arenas[a]->arena.enqueue(groups[a].defer([&guarded, a] { guarded(a); }));
-        arenas[0]->arena.execute([&] { guarded(0); });
-        for (std::size_t a = 1; a < count; ++a)
-            arenas[a]->arena.execute([&groups, a] { groups[a].wait(); });
-        for (const std::exception_ptr& exception : thrown)
-            if (exception) std::rethrow_exception(exception);
+        const auto shares = std::make_shared<Shares>(count, job);
+        for (std::size_t a = 1; a < count; ++a) {
+            arenas[a]->arena.enqueue([shares, this, a] {
+                if (shares->claim(a)) run(*shares, a);
+            });
+        }
+        arenas[0]->arena.execute([&] { run(*shares, 0); });
+        for (std::size_t a = 1; a < count; ++a) {
+            if (!shares->soon_done(a) && shares->claim(a))
+                arenas[a]->arena.execute([&] { run(*shares, a); });
+            shares->wait(a);
+        }
+        for (std::size_t a = 0; a < count; ++a)
+            if (shares->of[a].thrown) std::rethrow_exception(shares->of[a].thrown);
+    }
+
+    void run(Shares& shares, std::size_t a) const {
+        const At at(this, a);
+        try {
+            shares.job(a);
+        } catch (...) {
+            shares.of[a].thrown = std::current_exception();
+        }
+        shares.of[a].done.store(true, std::memory_order_release);
+        shares.of[a].done.notify_one();
     }
 
     unsigned threads;
