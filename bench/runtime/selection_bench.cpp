@@ -50,7 +50,9 @@ struct Layer {
           runtime({.threads = 1}),
           parameters(runtime, "output", neurons, kDim, nn::Optimizer::sgd, nn::Bias::per_row),
           copies(runtime, neurons, kDim),
-          retrieval(runtime, parameters, config(neurons), all_rows(neurons), 1),
+          blocks(neurons, 1),
+          retrieval(
+              runtime, parameters, config(neurons), all_rows(neurons), 1, blocks, nn::in_process()),
           scan(runtime.executor(), parameters, copies, all_rows(neurons)),
           activations(kBatch * kDim) {
         parameters.initialize(runtime.executor(), 1, 0, 0.1F);
@@ -69,6 +71,7 @@ struct Layer {
     sys::Runtime runtime;
     nn::Parameters parameters;
     nn::RankRows copies;
+    nn::Blocks blocks;
     nn::Retrieval retrieval;
     nn::LinearScan scan;
     std::vector<float> activations;
@@ -91,13 +94,15 @@ void count_samples(benchmark::State& state) {
 
 void linear_scan(benchmark::State& state) {
     Layer& layer = layer_of(state.range(0));
-    std::vector<nn::SlotRun> runs;
-    std::vector<std::uint32_t> ids;
+    std::vector<nn::Found> found(kBatch * kActive);
+    std::vector<std::uint32_t> counts(kBatch);
     for (auto _ : state) {
-        layer.scan.top(layer.hidden(), kActive, nn::Rank::dot, runs, ids);
-        benchmark::DoNotOptimize(ids.data());
+        layer.scan.top(
+            layer.hidden(), kActive, nn::Rank::dot, {found.data(), counts.data(), kActive});
+        benchmark::DoNotOptimize(found.data());
     }
-    if (ids.size() != kBatch * kActive) state.SkipWithError("not as many as were asked for");
+    if (*std::min_element(counts.begin(), counts.end()) != kActive)
+        state.SkipWithError("not as many as were asked for");
     count_samples(state);
 }
 
@@ -111,7 +116,7 @@ void hash_tables(benchmark::State& state) {
         layer.retrieval.hash_queries(layer.hidden(), nn::QueryBy::activation, keys);
         for (std::size_t s = 0; s < kBatch; ++s) {
             const auto found =
-                layer.retrieval.candidates(std::span(keys).subspan(s * tables, tables), query);
+                layer.retrieval.candidates(0, std::span(keys).subspan(s * tables, tables), query);
             candidates += found.size();
             const auto best = layer.retrieval.best_of(found, layer.hidden().row(s), kActive, query);
             benchmark::DoNotOptimize(best.data());

@@ -112,7 +112,7 @@ class Grouped {
 public:
     void step(system::Executor& executor, Layer& layer, Batch& batch, const UpdateRule& rule) {
         forward(executor, layer, batch);
-        gradients_.resize(kSamples, kDim);
+        gradients_.resize(Grouping::kPieces, kSamples, kDim);
         executor.for_each(Grouping::kPieces, [&](std::size_t piece, system::Worker) {
             layer.parameters.update_groups(grouping_.piece(piece),
                                            batch.values.data(),
@@ -120,7 +120,7 @@ public:
                                            gradients_.zeroed(piece),
                                            rule);
         });
-        gradients_.sum_into(executor, layer.gradient());
+        gradients_.sum_into(executor, 0, Grouping::kPieces, layer.gradient());
     }
 
 private:

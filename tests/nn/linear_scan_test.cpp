@@ -74,21 +74,48 @@ std::vector<std::uint32_t> all_of(std::uint32_t count) {
     return rows;
 }
 
-Sets sets_of(const std::vector<SlotRun>& runs, const std::vector<std::uint32_t>& ids) {
-    Sets sets;
-    for (const SlotRun& run : runs)
-        sets.emplace_back(ids.begin() + run.first, ids.begin() + run.first + run.count);
-    return sets;
-}
+// Room for what a scan lists, and the lists as sets.
+struct Lists {
+    Lists(std::size_t samples, std::size_t room) : entries(samples * room), counts(samples) {
+        view = {entries.data(), counts.data(), room};
+    }
+    [[nodiscard]] std::vector<Found> of(std::size_t sample) const {
+        return {view.of(sample).begin(), view.of(sample).end()};
+    }
+    [[nodiscard]] Sets sets() const {
+        Sets sets(counts.size());
+        for (std::size_t s = 0; s < counts.size(); ++s)
+            for (const Found& found : view.of(s)) sets[s].push_back(found.id);
+        return sets;
+    }
+
+    std::vector<Found> entries;
+    std::vector<std::uint32_t> counts;
+    FoundLists view;
+};
 
 Sets top_of(LinearScan& scan,
             const Samples& samples,
             std::size_t count,
             Rank rank = Rank::dot_fp32) {
-    std::vector<SlotRun> runs;
-    std::vector<std::uint32_t> ids;
-    scan.top(samples.view(), count, rank, runs, ids);
-    return sets_of(runs, ids);
+    Lists lists(samples.view().rows, LinearScan::listed(count, rank));
+    scan.top(samples.view(), count, rank, lists.view);
+    Sets sets;
+    std::vector<std::uint64_t> keys;
+    for (std::size_t s = 0; s < samples.view().rows; ++s) {
+        std::vector<Found> best = lists.of(s);
+        keep_best(best, count, &Found::again, keys);
+        sets.emplace_back();
+        for (const Found& found : best) sets.back().push_back(found.id);
+    }
+    return sets;
+}
+
+Sets standout_of(LinearScan& scan, const Samples& samples, const Standout& rule) {
+    const std::size_t room = std::min<std::size_t>(rule.most, 5000);
+    Lists lists(samples.view().rows, room);
+    scan.standout(samples.view(), rule, lists.view);
+    return lists.sets();
 }
 
 Sets brute_force(const Layer& layer,
@@ -183,10 +210,7 @@ TEST(LinearScan, GivesTheSameForAnyNumberOfThreads) {
         Layer layer(900, 19, Values::normal, threads);
         LinearScan scan = layer.scan(all_of(900));
         top.push_back(top_of(scan, some, 30));
-        std::vector<SlotRun> runs;
-        std::vector<std::uint32_t> ids;
-        scan.standout(some.view(), {.alpha = 2, .beta = -3, .most = 50, .seed = 1}, runs, ids);
-        kept.push_back(sets_of(runs, ids));
+        kept.push_back(standout_of(scan, some, {.alpha = 2, .beta = -3, .most = 50, .seed = 1}));
     }
     for (const Sets& other : top) EXPECT_EQ(other, top.front());
     for (const Sets& other : kept) EXPECT_EQ(other, kept.front());
@@ -196,14 +220,12 @@ TEST(LinearScan, GivesTheSameForAnyNumberOfThreads) {
 std::vector<double> frequencies(Layer& layer, const Samples& same, Standout rule, int steps) {
     LinearScan scan = layer.scan(all_of(layer.parameters.rows()));
     std::vector<double> kept(layer.parameters.rows());
-    std::vector<SlotRun> runs;
-    std::vector<std::uint32_t> ids;
     for (int step = 0; step < steps; ++step) {
         rule.step = static_cast<std::uint64_t>(step);
-        scan.standout(same.view(), rule, runs, ids);
-        for (const std::uint32_t id : ids) ++kept[id];
-        for (const SlotRun& run : runs)
-            EXPECT_TRUE(std::is_sorted(&ids[run.first], &ids[run.first] + run.count));
+        for (const std::vector<std::uint32_t>& ids : standout_of(scan, same, rule)) {
+            for (const std::uint32_t id : ids) ++kept[id];
+            EXPECT_TRUE(std::is_sorted(ids.begin(), ids.end()));
+        }
     }
     return kept;
 }
@@ -254,11 +276,7 @@ TEST(Standout, DrawsDifferBySampleStepAndSeed) {
     const Samples same = one_sample_again(3, 16);
     LinearScan scan = layer.scan(all_of(200));
     const auto kept = [&](std::uint64_t seed, std::uint64_t step) {
-        std::vector<SlotRun> runs;
-        std::vector<std::uint32_t> ids;
-        scan.standout(
-            same.view(), {.alpha = 1e-3F, .beta = 0, .seed = seed, .step = step}, runs, ids);
-        return sets_of(runs, ids);
+        return standout_of(scan, same, {.alpha = 1e-3F, .beta = 0, .seed = seed, .step = step});
     };
     const Sets first = kept(1, 1);
     EXPECT_NE(first[0], first[1]);

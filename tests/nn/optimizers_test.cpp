@@ -55,7 +55,7 @@ Trained trained(Optimizer optimizer, Precision precision, unsigned threads, std:
         const Gradients g(step);
         const kernels::RowMatrix<const float> vectors{g.vectors.data(), g.ids.size(), kDim, kDim};
         p.update_groups(g.view(), g.values.data(), vectors, {}, rule_of(optimizer));
-        p.update_others(runtime.executor(), g.view(), rule_of(optimizer));
+        p.update_others(runtime.executor(), g.view(), rule_of(optimizer), 0, kRows);
     }
     Trained result{{}, {p.bias().begin(), p.bias().end()}};
     for (std::uint32_t i = 0; i < kRows; ++i) p.copy_row(i, result.rows.emplace_back(kDim).data());

@@ -22,10 +22,10 @@ using Contents = std::vector<std::vector<std::uint32_t>>;
 
 Contents contents_of(const RowTables& rows) {
     Contents contents;
-    const lsh::TablesConfig& config = rows.tables().config();
+    const lsh::TablesConfig& config = rows.tables(0).config();
     for (std::uint32_t table = 0; table < config.tables; ++table) {
         for (std::uint32_t key = 0; key < 1U << config.key_bits; ++key) {
-            const auto bucket = rows.tables().bucket(table, key);
+            const auto bucket = rows.tables(0).bucket(table, key);
             contents.emplace_back(bucket.begin(), bucket.end());
         }
     }
@@ -45,7 +45,7 @@ struct Layer {
     explicit Layer(unsigned threads = 2, Centre centre = Centre::on)
         : runtime({.threads = threads}),
           parameters(runtime, "output", kRows, kDim, Optimizer::sgd, Bias::per_row),
-          rows(runtime, parameters, config_of(centre), met(), 1) {
+          rows(runtime, parameters, config_of(centre), met(), 1, blocks, in_process()) {
         parameters.initialize(runtime.executor(), 1, 0, 1);
     }
 
@@ -66,10 +66,8 @@ struct Layer {
         }
     }
     void slice() {
-        runtime.executor().for_each(rows.slice_pieces(), [&](std::size_t piece, unsigned worker) {
-            rows.run_piece(piece, worker);
-        });
-        rows.end_slice();
+        rows.run_round(RowTables::Round::first);
+        rows.run_round(RowTables::Round::second);
     }
     RebuildReport rebuild(const RebuildPlan& plan) {
         rows.begin(plan);
@@ -78,7 +76,12 @@ struct Layer {
     }
 
     system::Runtime runtime;
+    [[nodiscard]] std::size_t slice_pieces() const {
+        return rows.pieces(0, RowTables::Round::first) + rows.pieces(0, RowTables::Round::second);
+    }
+
     Parameters parameters;
+    Blocks blocks{kRows, 1};
     RowTables rows;
 };
 
@@ -102,10 +105,10 @@ TEST(RowTables, EveryPieceOfWorkIsInOneSlice) {
         Layer layer(1);
         layer.rows.begin({.steps = steps});
         for (std::uint32_t step = 0; step < steps; ++step) {
-            pieces[steps] += layer.rows.slice_pieces();
+            pieces[steps] += layer.slice_pieces();
             layer.slice();
         }
-        EXPECT_EQ(layer.rows.slice_pieces(), 0U);
+        EXPECT_EQ(layer.slice_pieces(), 0U);
         EXPECT_EQ(pieces[steps], pieces[3]) << steps;
         layer.rows.finish();
     }
@@ -185,7 +188,8 @@ TEST(RowTables, DriftIsTheShareOfChangedKeys) {
 TEST(RowTables, WithoutRowsAreEmpty) {
     system::Runtime runtime({.threads = 2});
     const Parameters parameters(runtime, "output", 5, kDim, Optimizer::sgd, Bias::per_row);
-    RowTables rows(runtime, parameters, LshOutput{}, {}, 1);
+    const Blocks blocks(5, 1);
+    RowTables rows(runtime, parameters, LshOutput{}, {}, 1, blocks, in_process());
     rows.begin({});
     EXPECT_EQ(rows.finish().occupancy.ids, 0U);
     EXPECT_EQ(rows.drift(), 0);

@@ -51,11 +51,11 @@ void scatter(const Table& table,
     for (std::size_t i = 0; i < ids.size(); ++i) table.ids[table.offsets[keys[i] + 1]++] = ids[i];
 }
 
-// Thins buckets of more than `cap` ids and closes the gaps: keep(key, from, end, to) moves the ids
-// that stay, `cap` of them, to a place that is not behind them. Buckets between two thinned ones
-// move in one piece. Returns how many ids went.
-template <class Keep>
-std::uint32_t thin(const Table& table, std::uint32_t cap, Keep keep) {
+// Thins the buckets for which over(key, ids) and closes the gaps: keep(key, from, end, to) moves
+// the ids that stay to a place that is not behind them and returns how many. Buckets between two
+// thinned ones move in one piece. Returns how many ids went.
+template <class Over, class Keep>
+std::uint32_t thin(const Table& table, Over over, Keep keep) {
     std::uint32_t kept = 0;   // ids before `moved`, thinned and in their place
     std::uint32_t moved = 0;  // where what is not yet in its place begins
     const auto close_gap = [&](std::uint32_t until) {
@@ -66,10 +66,9 @@ std::uint32_t thin(const Table& table, std::uint32_t cap, Keep keep) {
     std::uint32_t begin = 0;
     for (std::uint32_t key = 0; key < table.buckets; ++key) {
         const std::uint32_t end = table.offsets[key + 1];
-        if (end - begin > cap) {
+        if (over(key, end - begin)) {
             close_gap(begin);
-            keep(key, table.ids + begin, table.ids + end, table.ids + kept);
-            kept += cap;
+            kept += keep(key, table.ids + begin, table.ids + end, table.ids + kept);
             moved = end;
         }
         table.offsets[key + 1] = end - (moved - kept);
@@ -91,14 +90,29 @@ std::size_t ids_bytes(const TablesConfig& config) {
 
 }  // namespace
 
-Tables::Buffer Tables::make_buffer(system::Runtime& runtime, const TablesConfig& config) {
-    return {.offsets = runtime.allocate(offsets_bytes(config), "lsh.offsets"),
-            .ids = runtime.allocate(ids_bytes(config), "lsh.ids"),
+Occupancy& Occupancy::operator+=(const Occupancy& other) noexcept {
+    buckets += other.buckets;
+    nonempty += other.nonempty;
+    ids += other.ids;
+    dropped += other.dropped;
+    largest = std::max(largest, other.largest);
+    return *this;
+}
+
+Tables::Buffer Tables::make_buffer(system::Runtime& runtime,
+                                   const TablesConfig& config,
+                                   const system::Placement& placement) {
+    return {.offsets = runtime.allocate(offsets_bytes(config), "lsh.offsets", placement),
+            .ids = runtime.allocate(ids_bytes(config), "lsh.ids", placement),
             .filled = std::vector<Occupancy>(config.tables)};
 }
 
-Tables::Tables(system::Runtime& runtime, const TablesConfig& config)
-    : config_(config), front_(make_buffer(runtime, config)), back_(make_buffer(runtime, config)) {}
+Tables::Tables(system::Runtime& runtime,
+               const TablesConfig& config,
+               const system::Placement& placement)
+    : config_(config),
+      front_(make_buffer(runtime, config, placement)),
+      back_(make_buffer(runtime, config, placement)) {}
 
 std::size_t Tables::bytes(const TablesConfig& config) noexcept {
     return 2 * (offsets_bytes(config) + ids_bytes(config));
@@ -107,7 +121,8 @@ std::size_t Tables::bytes(const TablesConfig& config) noexcept {
 void Tables::fill(std::uint32_t table_index,
                   std::span<const std::uint32_t> ids,
                   const std::uint32_t* keys,
-                  std::uint64_t generation) noexcept {
+                  std::uint64_t generation,
+                  OtherTables others) noexcept {
     assert(ids.size() <= config_.capacity && table_index < config_.tables);
     const std::uint32_t buckets = buckets_of(config_);
     const std::uint32_t cap = config_.bucket_cap;
@@ -119,25 +134,41 @@ void Tables::fill(std::uint32_t table_index,
     count_keys(table, own_keys);
     Occupancy filled = lay_out(table);
     scatter(table, ids, own_keys);
-    if (cap > 0 && filled.largest > cap) {
+    const bool alone = others.before == nullptr;
+    if (cap > 0 && (filled.largest > cap || !alone)) {
+        const auto over = [&](std::uint32_t key, std::uint32_t size) {
+            return (alone ? size : others.total[key]) > cap && size > 0;
+        };
+        // The bucket's sample is drawn over all its ids, of which these are in the middle.
         const auto sample = [&](std::uint32_t key,
                                 const std::uint32_t* from,
                                 const std::uint32_t* end,
                                 std::uint32_t* to) {
+            const auto size = static_cast<std::uint32_t>(end - from);
             system::Stream stream(
                 config_.seed, system::Purpose::reservoir, generation, t * buckets + key);
-            for (Selection selection(cap, static_cast<std::uint32_t>(end - from)); from < end;
-                 ++from) {
+            Selection selection(cap, alone ? size : others.total[key]);
+            for (std::uint32_t i = 0; !alone && i < others.before[key]; ++i)
+                (void)selection.take(stream);
+            std::uint32_t* const first = to;
+            for (; from < end; ++from) {
                 *to = *from;
                 to += selection.take(stream) ? 1 : 0;
             }
+            return static_cast<std::uint32_t>(to - first);
         };
-        const auto last =
-            [&](std::uint32_t, const std::uint32_t*, const std::uint32_t* end, std::uint32_t* to) {
-                std::copy(end - cap, end, to);
-            };
-        filled.dropped = config_.policy == BucketPolicy::fifo ? thin(table, cap, last)
-                                                              : thin(table, cap, sample);
+        const auto last = [&](std::uint32_t key,
+                              const std::uint32_t* from,
+                              const std::uint32_t* end,
+                              std::uint32_t* to) {
+            const auto size = static_cast<std::uint32_t>(end - from);
+            const std::uint32_t behind = alone ? 0 : others.total[key] - others.before[key] - size;
+            const std::uint32_t kept = std::min(size, cap - std::min(cap, behind));
+            std::copy(end - kept, end, to);
+            return kept;
+        };
+        filled.dropped = config_.policy == BucketPolicy::fifo ? thin(table, over, last)
+                                                              : thin(table, over, sample);
         filled.ids -= filled.dropped;
     }
     back_.filled[t] = filled;
@@ -146,13 +177,7 @@ void Tables::fill(std::uint32_t table_index,
 void Tables::swap() noexcept {
     std::swap(front_, back_);
     occupancy_ = {};
-    for (const Occupancy& filled : front_.filled) {
-        occupancy_.buckets += filled.buckets;
-        occupancy_.nonempty += filled.nonempty;
-        occupancy_.ids += filled.ids;
-        occupancy_.dropped += filled.dropped;
-        occupancy_.largest = std::max(occupancy_.largest, filled.largest);
-    }
+    for (const Occupancy& filled : front_.filled) occupancy_ += filled;
 }
 
 void Tables::rebuild(system::Executor& executor,

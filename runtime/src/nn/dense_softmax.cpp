@@ -11,6 +11,8 @@
 #include <slidekit/kernels/dense.hpp>
 #include <slidekit/kernels/dot.hpp>
 
+#include "nn/exchange.hpp"
+
 namespace slidekit::nn {
 
 using kernels::RowMatrix;
@@ -48,11 +50,16 @@ struct DenseSoftmax::Scratch {
 
 DenseSoftmax::DenseSoftmax(system::Runtime& runtime,
                            Parameters& parameters,
+                           const Blocks& blocks,
                            std::optional<SharedNegatives> negatives)
     : executor_(runtime.executor()),
       parameters_(parameters),
+      blocks_(blocks),
       negatives_(std::move(negatives)),
-      scratch_(executor_.threads()) {}
+      scratch_(executor_.threads()) {
+    for (std::size_t s = 0; s < blocks.shards(); ++s)
+        remote_.push_back(stands_elsewhere(runtime, s));
+}
 
 DenseSoftmax::~DenseSoftmax() = default;
 
@@ -60,8 +67,34 @@ std::uint32_t DenseSoftmax::row_id(std::size_t i) const noexcept {
     return negatives_ ? negatives_->ids()[i] : static_cast<std::uint32_t>(i);
 }
 
-std::size_t DenseSoftmax::piece_begin(std::size_t piece) const noexcept {
-    return active_ * piece / Grouping::kPieces;
+void DenseSoftmax::cut_pieces() {
+    static_assert(Grouping::kPieces % kBlocks == 0);
+    constexpr std::size_t kOfBlock = Grouping::kPieces / kBlocks;
+    const auto place_of = [&](std::size_t neuron) -> std::size_t {
+        if (!negatives_) return neuron;
+        const std::span<const std::uint32_t> ids = negatives_->ids();
+        return static_cast<std::size_t>(std::lower_bound(ids.begin(), ids.end(), neuron) -
+                                        ids.begin());
+    };
+    for (std::size_t b = 0; b < kBlocks; ++b) {
+        const std::size_t begin = place_of(blocks_.neurons(b).begin);
+        const std::size_t count = place_of(blocks_.neurons(b).end) - begin;
+        for (std::size_t i = 0; i < kOfBlock; ++i)
+            pieces_[b * kOfBlock + i] = {begin + count * i / kOfBlock,
+                                         begin + count * (i + 1) / kOfBlock};
+    }
+}
+
+// Calls body(piece, worker) for all pieces, each in the domain that owns its rows.
+template <class Body>
+void DenseSoftmax::for_each_piece(Body&& body) {
+    constexpr std::size_t kOfBlock = Grouping::kPieces / kBlocks;
+    for_each_shard(executor_, blocks_, in_process(), [&](std::size_t shard) {
+        const Range blocks = blocks_.of_shard(shard);
+        executor_.for_each(blocks.size() * kOfBlock, [&](std::size_t i, system::Worker worker) {
+            body(blocks.begin * kOfBlock + i, worker);
+        });
+    });
 }
 
 void DenseSoftmax::choose_rows(const OutputStep& step, std::span<const std::uint32_t> chosen) {
@@ -73,10 +106,12 @@ void DenseSoftmax::choose_rows(const OutputStep& step, std::span<const std::uint
     }
     labels_.build(executor_, batch.label_ids, label_runs_, parameters_.rows());
     active_ = parameters_.rows();
-    if (!negatives_) return;
-    const kernels::GroupsView labels = labels_.view();
-    negatives_->draw(step.step, {labels.ids, labels.count}, chosen);
-    active_ = negatives_->ids().size();
+    if (negatives_) {
+        const kernels::GroupsView labels = labels_.view();
+        negatives_->draw(step.step, {labels.ids, labels.count}, chosen);
+        active_ = negatives_->ids().size();
+    }
+    cut_pieces();
 }
 
 RowMatrix<const float> DenseSoftmax::rows_of(std::size_t begin,
@@ -119,8 +154,8 @@ void DenseSoftmax::fold_piece(std::size_t piece, Scratch& scratch) {
     float* sum = piece_sum_.data() + piece * samples_;
     std::fill_n(max, samples_, kLowest);
     std::fill_n(sum, samples_, 0.0F);
-    const std::size_t end = piece_begin(piece + 1);
-    for (std::size_t begin = piece_begin(piece); begin < end; begin += kBlockRows) {
+    const std::size_t end = pieces_[piece].end;
+    for (std::size_t begin = pieces_[piece].begin; begin < end; begin += kBlockRows) {
         const RowMatrix<const float> rows =
             rows_of(begin, std::min(kBlockRows, end - begin), scratch);
         kernels::fold_softmax_columns(logits_of(begin, rows, scratch), max, sum);
@@ -164,8 +199,8 @@ void DenseSoftmax::update_piece(const OutputStep& step, std::size_t piece, Scrat
     const std::size_t stride = padded_stride(dim);
     scratch.gradient.resize(kBlockRows * stride);
 
-    const std::size_t end = piece_begin(piece + 1);
-    for (std::size_t begin = piece_begin(piece); begin < end; begin += kBlockRows) {
+    const std::size_t end = pieces_[piece].end;
+    for (std::size_t begin = pieces_[piece].begin; begin < end; begin += kBlockRows) {
         const std::size_t count = std::min(kBlockRows, end - begin);
         const RowMatrix<const float> rows = rows_of(begin, count, scratch);
         const RowMatrix<float> values =
@@ -244,21 +279,23 @@ void DenseSoftmax::step(const OutputStep& step,
     ones_.assign(samples_, 1.0F);
     kept_.resize(negatives_ && active_ * stride <= kMostKept ? active_ * stride : 0);
     kernels::transpose(step.hidden, {hidden_transposed_.data(), dim, samples_, stride});
-    executor_.for_each(Grouping::kPieces, [&](std::size_t piece, system::Worker worker) {
-        fold_piece(piece, scratch_[worker]);
-    });
+    for_each_piece(
+        [&](std::size_t piece, system::Worker worker) { fold_piece(piece, scratch_[worker]); });
     merge_normalizers(step);
     report.seconds.forward += clock.lap();
 
-    gradients_.resize(samples_, dim);
-    executor_.for_each(Grouping::kPieces, [&](std::size_t piece, system::Worker worker) {
+    gradients_.resize(Grouping::kPieces, samples_, dim);
+    for_each_piece([&](std::size_t piece, system::Worker worker) {
         update_piece(step, piece, scratch_[worker]);
     });
     // Of the groups only the ids count here: the rows that have had their update.
     if (negatives_)
-        parameters_.update_others(
-            executor_, {shared().data(), nullptr, nullptr, active_, 0}, step.rule);
-    gradients_.sum_into(executor_, step.hidden_gradient);
+        parameters_.update_others(executor_,
+                                  {shared().data(), nullptr, nullptr, active_, 0},
+                                  step.rule,
+                                  0,
+                                  parameters_.rows());
+    gradients_.sum_into(executor_, 0, Grouping::kPieces, step.hidden_gradient);
     report.seconds.backward += clock.lap();
 
     const auto smoothing = static_cast<double>(step.label_smoothing);
@@ -281,6 +318,13 @@ void DenseSoftmax::step(const OutputStep& step,
         report.active += active_;
     }
     report.rows_touched += active_;
+    for (std::size_t s = 0; s < remote_.size(); ++s) {
+        if (!remote_[s]) continue;
+        const Range blocks = blocks_.of_shard(s);
+        constexpr std::size_t kOfBlock = Grouping::kPieces / kBlocks;
+        for (std::size_t p = blocks.begin * kOfBlock; p < blocks.end * kOfBlock; ++p)
+            report.rows_remote += pieces_[p].size();
+    }
 }
 
 }  // namespace slidekit::nn

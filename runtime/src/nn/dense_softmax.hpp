@@ -6,6 +6,7 @@
 // cache.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -13,6 +14,7 @@
 #include <slidekit/nn/network.hpp>
 #include <slidekit/system/runtime.hpp>
 
+#include "nn/blocks.hpp"
 #include "nn/grouping.hpp"
 #include "nn/output_step.hpp"
 #include "nn/shared_negatives.hpp"
@@ -24,6 +26,7 @@ public:
     /// negatives: those that a batch shares, beside its labels; without them, all neurons.
     DenseSoftmax(system::Runtime& runtime,
                  Parameters& parameters,
+                 const Blocks& blocks,
                  std::optional<SharedNegatives> negatives);
     ~DenseSoftmax();
 
@@ -54,16 +57,21 @@ private:
                                         kernels::RowMatrix<const float> rows,
                                         Scratch& scratch);
     [[nodiscard]] std::uint32_t row_id(std::size_t i) const noexcept;
-    [[nodiscard]] std::size_t piece_begin(std::size_t piece) const noexcept;
+    void cut_pieces();
+    template <class Body>
+    void for_each_piece(Body&& body);
 
     system::Executor& executor_;
     Parameters& parameters_;
+    const Blocks& blocks_;
     std::optional<SharedNegatives> negatives_;
+    std::vector<bool> remote_;  // by shard: its rows stand on another domain's node
 
     std::vector<Scratch> scratch_;  // by worker
     Grouping labels_;               // (sample, label) grouped by label
     std::vector<SlotRun> label_runs_;
     std::size_t active_ = 0;
+    std::array<Range, Grouping::kPieces> pieces_;  // of the active rows, the same number of a block
     std::size_t samples_ = 0;
     std::vector<float> kept_;               // row x samples: logits of the first pass, or empty
     std::vector<float> hidden_transposed_;  // dim x samples

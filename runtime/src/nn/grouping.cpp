@@ -12,15 +12,19 @@ using kernels::Member;
 void Grouping::build(system::Executor& executor,
                      std::span<const std::uint32_t> ids,
                      std::span<const SlotRun> runs,
-                     std::uint32_t bound) {
+                     std::uint32_t bound,
+                     std::uint32_t first) {
     slots_ = ids.size();
-    const auto id_bits = static_cast<unsigned>(std::bit_width(bound > 0 ? bound - 1 : 0U));
+    first_ = first;
+    const auto id_bits =
+        static_cast<unsigned>(std::bit_width(bound > first ? bound - first - 1 : 0U));
     const unsigned shift = id_bits > kBucketBits ? id_bits - kBucketBits : 0;
     scatter(executor, ids, runs, shift);
     executor.for_each(kBuckets,
                       [&](std::size_t bucket, system::Worker) { sort_bucket(bucket, shift); });
     compact(executor);
-    cut_pieces();
+    uncut();
+    cut(first, bound, kPieces);
 }
 
 void Grouping::scatter(system::Executor& executor,
@@ -41,7 +45,7 @@ void Grouping::scatter(system::Executor& executor,
     executor.for_each(kChunks, [&](std::size_t chunk, system::Worker) {
         auto& counts = chunk_counts_[chunk];
         counts.fill(0);
-        for_chunk(chunk, [&](std::uint32_t id, Member) { ++counts[id >> shift]; });
+        for_chunk(chunk, [&](std::uint32_t id, Member) { ++counts[(id - first_) >> shift]; });
     });
 
     std::uint32_t total = 0;
@@ -62,7 +66,7 @@ void Grouping::scatter(system::Executor& executor,
     executor.for_each(kChunks, [&](std::size_t chunk, system::Worker) {
         auto& next = chunk_counts_[chunk];
         for_chunk(chunk, [&](std::uint32_t id, Member member) {
-            entries_[next[id >> shift]++] = {id, member};
+            entries_[next[(id - first_) >> shift]++] = {id, member};
         });
     });
 }
@@ -80,8 +84,8 @@ void Grouping::sort_bucket(std::size_t bucket, unsigned shift) {
         const std::uint32_t width = 1U << shift;
         const std::uint32_t mask = width - 1;
         std::fill_n(next.begin(), width, 0U);
-        for (std::uint32_t i = begin; i < end; ++i) ++next[entries_[i].id & mask];
-        const std::uint32_t base = static_cast<std::uint32_t>(bucket) << shift;
+        for (std::uint32_t i = begin; i < end; ++i) ++next[(entries_[i].id - first_) & mask];
+        const std::uint32_t base = first_ + (static_cast<std::uint32_t>(bucket) << shift);
         std::uint32_t at = begin;
         for (std::uint32_t low = 0; low < width; ++low) {
             const std::uint32_t count = next[low];
@@ -93,7 +97,7 @@ void Grouping::sort_bucket(std::size_t bucket, unsigned shift) {
             at += count;
         }
         for (std::uint32_t i = begin; i < end; ++i)
-            members_[next[entries_[i].id & mask]++] = entries_[i].member;
+            members_[next[(entries_[i].id - first_) & mask]++] = entries_[i].member;
     } else if (begin != end) {
         std::stable_sort(entries_.begin() + begin,
                          entries_.begin() + end,
@@ -136,17 +140,28 @@ void Grouping::compact(system::Executor& executor) {
 
 // A row costs about as much as eight of its pairs: three cache-cold lines of state against one hot
 // vector.
-void Grouping::cut_pieces() {
+std::uint64_t Grouping::cost_before(std::size_t group) const noexcept {
     constexpr std::uint64_t kPairsPerRow = 8;
-    const auto cost_before = [&](std::size_t group) {
-        return starts_[group] + kPairsPerRow * group;
-    };
-    const std::size_t groups = ids_.size();
-    std::size_t group = 0;
-    for (std::size_t piece = 0; piece < kPieces; ++piece) {
-        pieces_[piece] = static_cast<std::uint32_t>(group);
-        const std::uint64_t target = cost_before(groups) * (piece + 1) / kPieces;
-        std::size_t high = groups;
+    return starts_[group] + kPairsPerRow * group;
+}
+
+std::size_t Grouping::first_group(std::size_t id) const noexcept {
+    return static_cast<std::size_t>(std::lower_bound(ids_.begin(), ids_.end(), id) - ids_.begin());
+}
+
+std::uint64_t Grouping::work(std::size_t begin, std::size_t end) const noexcept {
+    return cost_before(first_group(end)) - cost_before(first_group(begin));
+}
+
+void Grouping::cut(std::size_t begin, std::size_t end, std::size_t count) {
+    std::size_t group = first_group(begin);
+    const std::size_t last = first_group(end);
+    const std::uint64_t start = cost_before(group);
+    const std::uint64_t whole = cost_before(last) - start;
+    for (std::size_t piece = 0; piece < count; ++piece) {
+        const std::uint64_t target = start + whole * (piece + 1) / count;
+        const std::size_t from = group;
+        std::size_t high = last;
         while (group < high) {
             const std::size_t middle = group + (high - group) / 2;
             if (cost_before(middle) < target) {
@@ -155,8 +170,8 @@ void Grouping::cut_pieces() {
                 high = middle;
             }
         }
+        pieces_.push_back({static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(group)});
     }
-    pieces_[kPieces] = static_cast<std::uint32_t>(groups);
 }
 
 GroupsView Grouping::view() const noexcept {
@@ -164,11 +179,11 @@ GroupsView Grouping::view() const noexcept {
 }
 
 GroupsView Grouping::piece(std::size_t index) const noexcept {
-    const std::uint32_t begin = pieces_[index];
-    return {ids_.data() + begin,
-            starts_.data() + begin,
+    const Piece piece = pieces_[index];
+    return {ids_.data() + piece.begin,
+            starts_.data() + piece.begin,
             members_.data(),
-            pieces_[index + 1] - begin,
+            piece.end - piece.begin,
             slots_};
 }
 

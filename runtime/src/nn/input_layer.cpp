@@ -67,7 +67,7 @@ void InputLayer::backward(system::Executor& executor,
         rows_.update_groups(
             grouping_.piece(piece), batch.feature_values.data(), gradient, {}, rule);
     });
-    rows_.update_others(executor, grouping_.view(), rule);
+    rows_.update_others(executor, grouping_.view(), rule, 0, rows_.rows());
     bias_.update_row(0, bias_gradient_.data(), 0, without_decay(rule));
 }
 

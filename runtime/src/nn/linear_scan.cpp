@@ -55,6 +55,7 @@ struct LinearScan::Block {
     std::vector<std::uint8_t> x;
     std::vector<kernels::Hit> hits;
     std::vector<std::uint32_t> best;  // scratch of cut()
+    std::vector<float> again;         // fp32 scores of a list
     std::array<float, kSamples> steps{};
     std::array<float, kSamples> threshold{};
 };
@@ -139,10 +140,12 @@ void LinearScan::collect(std::span<const std::uint32_t> ids,
 // what it ends with, and they cost more than the products. The sample's best say where to begin:
 // at twice as many as are wanted, and in a case of thousands too few, which is then seen.
 void LinearScan::top_of_block(RowMatrix<const float> hidden,
+                              std::size_t first,
                               std::size_t count,
                               Rank rank,
-                              std::span<Scored> found) {
-    const std::size_t keep = rank == Rank::dot_fp32 ? count + count / 4 + 8 : count;
+                              const FoundLists& lists) {
+    const std::size_t keep = listed(count, rank);
+    const std::span<Scored> found = std::span(found_).subspan(first, hidden.rows);
     Block block(hidden);
     const std::size_t of_sample = keep / (kSampled / 2) + kSampled;
     collect(sample_, of_sample, block, found);
@@ -163,11 +166,18 @@ void LinearScan::top_of_block(RowMatrix<const float> hidden,
     for (std::size_t s = 0; s < found.size(); ++s) {
         Scored& list = found[s];
         (void)cut(list, keep, block.best);
-        if (list.ids.size() <= count) continue;
-        parameters_.dot_rows(hidden.row(s), list.ids.data(), list.ids.size(), list.scores.data());
-        for (std::size_t i = 0; i < list.ids.size(); ++i)
-            list.scores[i] += parameters_.bias()[list.ids[i]];
-        (void)cut(list, count, block.best);
+        std::vector<float>& again = block.again;
+        again.resize(list.ids.size());
+        if (rank == Rank::dot_fp32)
+            parameters_.dot_rows(hidden.row(s), list.ids.data(), list.ids.size(), again.data());
+        lists.clear(first + s);
+        for (std::size_t i = 0; i < list.ids.size(); ++i) {
+            const float second = again[i] + parameters_.bias()[list.ids[i]];
+            lists.add(first + s,
+                      {list.ids[i],
+                       rank_of(list.scores[i]),
+                       rank == Rank::dot_fp32 ? rank_of(second) : 0});
+        }
     }
 }
 
@@ -177,7 +187,8 @@ void LinearScan::top_of_block(RowMatrix<const float> hidden,
 void LinearScan::standout_of_block(RowMatrix<const float> hidden,
                                    std::size_t first_sample,
                                    const Standout& rule,
-                                   std::span<Scored> found) {
+                                   const FoundLists& lists) {
+    const std::span<Scored> found = std::span(found_).subspan(first_sample, hidden.rows);
     constexpr float kRare = 1.0F / 256;
     const float rare_logit = (std::log(kRare / (1 - kRare)) - rule.beta) / rule.alpha;
     Block block(hidden, rare_logit);
@@ -221,19 +232,20 @@ void LinearScan::standout_of_block(RowMatrix<const float> hidden,
     for (std::size_t s = 0; s < hidden.rows; ++s) {
         std::vector<std::uint32_t>& ids = found[s].ids;
         std::sort(ids.begin(), ids.end());
-        if (ids.size() <= rule.most) continue;
-        lsh::Selection selection(rule.most, static_cast<std::uint32_t>(ids.size()));
-        ids.erase(
-            std::remove_if(
-                ids.begin(), ids.end(), [&](std::uint32_t) { return !selection.take(streams[s]); }),
-            ids.end());
+        const auto all = static_cast<std::uint32_t>(ids.size());
+        lsh::Selection selection(std::min(rule.most, all), all);
+        lists.clear(first_sample + s);
+        for (const std::uint32_t id : ids) {
+            if (all <= rule.most || selection.take(streams[s])) lists.add(first_sample + s, {id});
+        }
     }
 }
 
 // Half blocks where there would be fewer than threads: rows then come twice as often. What a sample
 // gets does not depend on its block.
 std::size_t LinearScan::block_of(std::size_t samples) const noexcept {
-    return samples < kSamples * executor_.threads() ? kSamples / 2 : kSamples;
+    const std::size_t threads = executor_.threads() / executor_.domains();  // of this shard
+    return samples < kSamples * threads ? kSamples / 2 : kSamples;
 }
 
 void LinearScan::clear(std::size_t samples) {
@@ -241,49 +253,36 @@ void LinearScan::clear(std::size_t samples) {
     for (Scored& list : found_) list.clear();
 }
 
-void LinearScan::gather(std::size_t samples,
-                        std::vector<SlotRun>& runs,
-                        std::vector<std::uint32_t>& ids) const {
-    runs.resize(samples);
-    ids.clear();
-    for (std::size_t s = 0; s < samples; ++s) {
-        runs[s] = {static_cast<std::uint32_t>(ids.size()),
-                   static_cast<std::uint32_t>(found_[s].ids.size())};
-        ids.insert(ids.end(), found_[s].ids.begin(), found_[s].ids.end());
-    }
-}
-
 void LinearScan::top(RowMatrix<const float> hidden,
                      std::size_t count,
                      Rank rank,
-                     std::vector<SlotRun>& runs,
-                     std::vector<std::uint32_t>& ids) {
+                     const FoundLists& lists) {
     clear(hidden.rows);
-    if (count > 0) {
-        executor_.for_each_piece(
-            hidden.rows, block_of(hidden.rows), [&](std::size_t begin, std::size_t end, system::Worker) {
-                top_of_block({hidden.row(begin), end - begin, hidden.dim, hidden.stride},
-                             count,
-                             rank,
-                             std::span(found_).subspan(begin, end - begin));
-            });
-    }
-    gather(hidden.rows, runs, ids);
+    for (std::size_t s = 0; s < hidden.rows; ++s) lists.clear(s);
+    if (count == 0) return;
+    executor_.for_each_piece(hidden.rows,
+                             block_of(hidden.rows),
+                             [&](std::size_t begin, std::size_t end, system::Worker) {
+                                 top_of_block(
+                                     {hidden.row(begin), end - begin, hidden.dim, hidden.stride},
+                                     begin,
+                                     count,
+                                     rank,
+                                     lists);
+                             });
 }
 
 void LinearScan::standout(RowMatrix<const float> hidden,
                           const Standout& rule,
-                          std::vector<SlotRun>& runs,
-                          std::vector<std::uint32_t>& ids) {
+                          const FoundLists& lists) {
     clear(hidden.rows);
     executor_.for_each_piece(
-        hidden.rows, block_of(hidden.rows), [&](std::size_t begin, std::size_t end, system::Worker) {
-            standout_of_block({hidden.row(begin), end - begin, hidden.dim, hidden.stride},
-                              begin,
-                              rule,
-                              std::span(found_).subspan(begin, end - begin));
+        hidden.rows,
+        block_of(hidden.rows),
+        [&](std::size_t begin, std::size_t end, system::Worker) {
+            standout_of_block(
+                {hidden.row(begin), end - begin, hidden.dim, hidden.stride}, begin, rule, lists);
         });
-    gather(hidden.rows, runs, ids);
 }
 
 }  // namespace slidekit::nn

@@ -16,7 +16,7 @@
 #include <slidekit/nn/parameters.hpp>
 #include <slidekit/system/executor.hpp>
 
-#include "nn/grouping.hpp"
+#include "nn/found.hpp"
 #include "nn/rank_rows.hpp"
 
 namespace slidekit::nn {
@@ -40,24 +40,27 @@ public:
                const RankRows& copies,
                std::span<const std::uint32_t> rows);
 
-    /// The min(count, rows) ids of highest logit of each sample, ascending: ids[runs[s].first] and
-    /// those behind. Rank::dot: by 8-bit scores.
-    /// Rank::dot_fp32: a quarter more than `count` are found by these and ranked by their fp32
-    /// rows. Ties go to the lower id. Requires: activations are not negative; one of these ranks.
+    /// How many rows of each sample top() lists, where `count` are wanted. By Rank::dot_fp32 a
+    /// quarter more than that are found by their 8-bit scores, to be ranked again by their fp32
+    /// ones.
+    [[nodiscard]] static constexpr std::size_t listed(std::size_t count, Rank rank) noexcept {
+        return rank == Rank::dot_fp32 && count > 0 ? count + count / 4 + 8 : count;
+    }
+    /// The min(listed, rows) ids of highest 8-bit logit of each sample, ascending, ranked by it and
+    /// again by the fp32 row where that is asked for. Ties go to the lower id. Requires:
+    /// activations are not negative; one of these ranks; room for listed(count, rank).
     void top(kernels::RowMatrix<const float> hidden,
              std::size_t count,
              Rank rank,
-             std::vector<SlotRun>& runs,
-             std::vector<std::uint32_t>& ids);
+             const FoundLists& lists);
 
     /// Each neuron with probability sigma(alpha logit + beta), by its 8-bit logit, independently
     /// (Ba and Frey 2013, "Adaptive dropout for training deep neural networks"); where that makes
     /// more than `most` of a sample, `most` of them, every subset being equally likely. Ids
-    /// ascend. Draws depend on seed, step and the sample's place alone.
+    /// ascend. Draws depend on seed, step and the sample's place alone. Requires: room for `most`.
     void standout(kernels::RowMatrix<const float> hidden,
                   const Standout& rule,
-                  std::vector<SlotRun>& runs,
-                  std::vector<std::uint32_t>& ids);
+                  const FoundLists& lists);
 
 private:
     static constexpr std::size_t kSamples = 128;  // a block: its bytes and logits stay in L1 and L2
@@ -80,18 +83,16 @@ private:
                  Block& block,
                  std::span<Scored> found) const;
     void top_of_block(kernels::RowMatrix<const float> hidden,
+                      std::size_t first,
                       std::size_t count,
                       Rank rank,
-                      std::span<Scored> found);
+                      const FoundLists& lists);
     void standout_of_block(kernels::RowMatrix<const float> hidden,
                            std::size_t first,
                            const Standout& rule,
-                           std::span<Scored> found);
+                           const FoundLists& lists);
     [[nodiscard]] std::size_t block_of(std::size_t samples) const noexcept;
     void clear(std::size_t samples);
-    void gather(std::size_t samples,
-                std::vector<SlotRun>& runs,
-                std::vector<std::uint32_t>& ids) const;
 
     system::Executor& executor_;
     const Parameters& parameters_;

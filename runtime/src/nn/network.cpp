@@ -14,8 +14,10 @@
 #include <slidekit/system/error.hpp>
 #include <slidekit/system/random.hpp>
 
+#include "nn/blocks.hpp"
 #include "nn/dense_softmax.hpp"
 #include "nn/exact_top.hpp"
+#include "nn/exchange.hpp"
 #include "nn/finite.hpp"
 #include "nn/input_layer.hpp"
 #include "nn/linear_scan.hpp"
@@ -82,6 +84,7 @@ StepReport& StepReport::operator+=(const StepReport& other) noexcept {
     samples += other.samples;
     active += other.active;
     rows_touched += other.rows_touched;
+    rows_remote += other.rows_remote;
     candidates += other.candidates;
     labels += other.labels;
     labels_retrieved += other.labels_retrieved;
@@ -98,6 +101,7 @@ struct Network::State {
           const std::vector<std::uint32_t>& counts)
         : runtime(run),
           config(network),
+          blocks(network.labels, run.topology().domains.size()),
           input(run, network.features, network.hidden, network.optimizer, network.precision),
           output(run,
                  "output",
@@ -105,7 +109,8 @@ struct Network::State {
                  network.hidden,
                  network.optimizer,
                  Bias::per_row,
-                 network.precision) {
+                 network.precision,
+                 homes_of(blocks, run.topology().domains.size())) {
         if (network.initial_deviation > 0) {
             input.parameters().initialize(
                 run.executor(), network.seed, kInputWeights, network.initial_deviation);
@@ -117,11 +122,12 @@ struct Network::State {
             std::iota(met.begin(), met.end(), 0U);
         }
         if (const auto* lsh = std::get_if<LshOutput>(&network.output)) {
-            sampled.emplace(run, output, *lsh, std::move(met), network.seed);
+            sampled.emplace(run, output, *lsh, std::move(met), network.seed, blocks, in_process());
             if (lsh->scope == Scope::batch) {  // the samples choose, the shared softmax draws
                 dense.emplace(
                     run,
                     output,
+                    blocks,
                     SharedNegatives(
                         {.negatives = lsh->mix.uniform}, network.labels, {}, {}, network.seed));
             }
@@ -129,9 +135,12 @@ struct Network::State {
             std::optional<SharedNegatives> negatives;
             if (const auto* uniform = std::get_if<UniformOutput>(&network.output))
                 negatives.emplace(*uniform, network.labels, met, counts, network.seed);
-            dense.emplace(run, output, std::move(negatives));
+            dense.emplace(run, output, blocks, std::move(negatives));
         }
     }
+
+    // Whether there are tables to rebuild.
+    [[nodiscard]] bool retrieving() const { return sampled && sampled->retrieving(); }
 
     void resize(std::size_t samples) {
         stride = padded_stride(config.hidden);
@@ -168,11 +177,13 @@ struct Network::State {
 
     system::Runtime& runtime;
     NetworkConfig config;
+    Blocks blocks;  // of the output layer
     InputLayer input;
     Parameters output;
     std::optional<SampledSoftmax> sampled;
     std::optional<DenseSoftmax> dense;
-    std::optional<Retrieval> tables;  // for predictions
+    Blocks whole{1, 1};               // one shard, for predictions...
+    std::optional<Retrieval> tables;  // ...by these
     std::size_t stride = 0;
     std::vector<float> hidden;    // activations, by sample
     std::vector<float> gradient;  // theirs
@@ -248,15 +259,15 @@ RebuildReport Network::rebuild_tables() {
 }
 
 void Network::begin_rebuild(const RebuildPlan& plan) {
-    if (state_->sampled) state_->sampled->row_tables().begin(plan);
+    if (state_->retrieving()) state_->sampled->row_tables().begin(plan);
 }
 
 RebuildReport Network::finish_rebuild() {
-    return state_->sampled ? state_->sampled->row_tables().finish() : RebuildReport{};
+    return state_->retrieving() ? state_->sampled->row_tables().finish() : RebuildReport{};
 }
 
 double Network::table_drift() const {
-    return state_->sampled ? state_->sampled->row_tables().drift() : 0;
+    return state_->retrieving() ? state_->sampled->row_tables().drift() : 0;
 }
 
 double Network::top_recall(const data::PointsView& points) {
@@ -305,11 +316,14 @@ RebuildReport Network::index(RetrievalSetup setup) {
     // However training chose and ranked, prediction looks at all candidates.
     setup.output.sampling = Sampling::top_k;
     setup.output.rank = Rank::dot;
+    state.whole = Blocks(state.config.labels, 1);
     state.tables.emplace(state.runtime,
                          std::as_const(state.output),
                          setup.output,
                          std::move(setup.met),
-                         setup.output.hash.seed);
+                         setup.output.hash.seed,
+                         state.whole,
+                         in_process());
     state.tables->set_query_centre(setup.centre);
     return state.tables->rebuild();
 }
@@ -364,19 +378,21 @@ std::vector<Ranked> Network::scan(const data::PointsView& points, std::uint32_t 
                 points, begin, {hidden.row(begin), end - begin, hidden.dim, stride});
         });
     LinearScan scan(executor, state.output, state.tables->copies(), state.tables->met());
-    std::vector<SlotRun> runs;
-    std::vector<std::uint32_t> ids;
-    scan.top(hidden, looked_at, Rank::dot, runs, ids);
+    std::vector<Found> found(points.points * looked_at);
+    std::vector<std::uint32_t> counts(points.points);
+    const FoundLists lists{found.data(), counts.data(), looked_at};
+    scan.top(hidden, looked_at, Rank::dot, lists);
 
     std::vector<Ranked> best(std::size_t{points.points} * count);
     executor.for_each_piece(
         points.points, kPointsPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
             Retrieval::Query query = state.tables->make_query();
+            std::vector<std::uint32_t> ids;
             for (std::size_t i = begin; i < end; ++i) {
-                state.tables->rank(std::span(ids).subspan(runs[i].first, runs[i].count),
-                                   hidden.row(i),
-                                   std::span(best).subspan(i * count, count),
-                                   query);
+                ids.clear();
+                for (const Found& each : lists.of(i)) ids.push_back(each.id);
+                state.tables->rank(
+                    ids, hidden.row(i), std::span(best).subspan(i * count, count), query);
             }
         });
     return best;

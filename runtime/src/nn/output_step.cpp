@@ -10,11 +10,11 @@ namespace slidekit::nn {
 
 using kernels::RowMatrix;
 
-void PieceGradients::resize(std::size_t samples, std::size_t dim) {
+void PieceGradients::resize(std::size_t pieces, std::size_t samples, std::size_t dim) {
     samples_ = samples;
     dim_ = dim;
     stride_ = padded_stride(dim);
-    buffers_.resize(Grouping::kPieces * samples_ * stride_);
+    buffers_.resize(pieces * samples_ * stride_);
 }
 
 RowMatrix<float> PieceGradients::zeroed(std::size_t piece) {
@@ -23,16 +23,18 @@ RowMatrix<float> PieceGradients::zeroed(std::size_t piece) {
     return {begin, samples_, dim_, stride_};
 }
 
-void PieceGradients::sum_into(system::Executor& executor, RowMatrix<float> out) const {
+void PieceGradients::sum_into(system::Executor& executor,
+                              std::size_t first,
+                              std::size_t end,
+                              RowMatrix<float> out) const {
     constexpr std::size_t kSamplesPerTask = 16;
     executor.for_each_piece(
-        samples_, kSamplesPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
-            for (std::size_t s = begin; s < end; ++s) {
-                const float* first = buffers_.data() + s * stride_;
-                std::copy_n(first, dim_, out.row(s));
-                for (std::size_t piece = 1; piece < Grouping::kPieces; ++piece) {
-                    kernels::axpy(1, first + piece * samples_ * stride_, out.row(s), dim_);
-                }
+        samples_, kSamplesPerTask, [&](std::size_t from, std::size_t to, system::Worker) {
+            for (std::size_t s = from; s < to; ++s) {
+                const float* const row = buffers_.data() + s * stride_;
+                std::fill_n(out.row(s), dim_, 0.0F);
+                for (std::size_t piece = first; piece < end; ++piece)
+                    kernels::axpy(1, row + piece * samples_ * stride_, out.row(s), dim_);
             }
         });
 }

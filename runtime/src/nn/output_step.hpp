@@ -28,10 +28,14 @@ struct OutputStep {
 /// order: that keeps the sum's bits independent of which thread ran which piece.
 class PieceGradients {
 public:
+    void resize(std::size_t pieces, std::size_t samples, std::size_t dim);
     /// The buffer of a piece, zeroed. Pieces may be taken by different threads at once.
     [[nodiscard]] kernels::RowMatrix<float> zeroed(std::size_t piece);
-    void resize(std::size_t samples, std::size_t dim);
-    void sum_into(system::Executor& executor, kernels::RowMatrix<float> out) const;
+    /// Adds up the buffers of pieces [first, end), in order; zeros where there are none.
+    void sum_into(system::Executor& executor,
+                  std::size_t first,
+                  std::size_t end,
+                  kernels::RowMatrix<float> out) const;
 
 private:
     std::size_t samples_ = 0;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include <slidekit/kernels/axpy.hpp>
 #include <slidekit/kernels/dot.hpp>
@@ -37,10 +38,10 @@ std::size_t states_of(Optimizer optimizer) {
     return optimizer == Optimizer::sgd ? 0 : 1;
 }
 
-// Floats of first moments, velocities or accumulators.
-std::size_t first_floats(Optimizer optimizer, std::size_t rows, std::size_t dim) {
+// Floats of first moments, velocities or accumulators that a row has.
+std::size_t first_floats(Optimizer optimizer, std::size_t dim) {
     if (optimizer == Optimizer::sgd) return 0;
-    return optimizer == Optimizer::adagrad_row ? rows : rows * padded_stride(dim);
+    return optimizer == Optimizer::adagrad_row ? 1 : padded_stride(dim);
 }
 
 template <class Step>
@@ -51,41 +52,61 @@ Step without_decay(Step step) {
 
 }  // namespace
 
+system::Placement placement(const system::Runtime& runtime,
+                            const RowHomes& homes,
+                            std::size_t bytes_per_row) {
+    if (homes.ends.empty()) return runtime.interleaved();
+    std::vector<std::size_t> ends;
+    for (const std::uint32_t end : homes.ends) ends.push_back(end * bytes_per_row);
+    return runtime.split(std::move(ends));
+}
+
 Parameters::Parameters(system::Runtime& runtime,
                        const std::string& name,
                        std::uint32_t rows,
                        std::uint32_t dim,
                        Optimizer optimizer,
                        Bias bias,
-                       Precision precision)
+                       Precision precision,
+                       const RowHomes& homes)
     : optimizer_(optimizer), precision_(precision), zeros_(dim) {
     const std::size_t stride = padded_stride(dim);
-    const std::size_t floats = rows * stride;
+    const auto allocate = [&](std::size_t bytes_per_row, const char* what) {
+        return runtime.allocate(
+            rows * bytes_per_row, name + what, placement(runtime, homes, bytes_per_row));
+    };
+    const std::size_t row_bytes = stride * sizeof(float);
     weights_ = {nullptr, rows, dim, stride};
     if (precision == Precision::fp32) {
-        weight_region_ = runtime.allocate(floats * sizeof(float), name + ".weight");
+        weight_region_ = allocate(row_bytes, ".weight");
         weights_.data = weight_region_.as<float>().data();
     } else {
-        weight_region_ = runtime.allocate(floats * sizeof(kernels::Bf16), name + ".weight_high");
-        low_region_ = runtime.allocate(floats * sizeof(std::uint16_t), name + ".weight_low");
+        weight_region_ = allocate(stride * sizeof(kernels::Bf16), ".weight_high");
+        low_region_ = allocate(stride * sizeof(std::uint16_t), ".weight_low");
         halves_ = {{weight_region_.as<kernels::Bf16>().data(), rows, dim, stride},
                    low_region_.as<std::uint16_t>().data()};
     }
-    if (const std::size_t first = first_floats(optimizer, rows, dim); first > 0) {
-        first_region_ = runtime.allocate(first * sizeof(float), name + ".first_moment");
+    if (const std::size_t floats = first_floats(optimizer, dim); floats > 0) {
+        first_region_ = allocate(floats * sizeof(float), ".first_moment");
         first_ = first_region_.as<float>().data();
     }
     if (is_adam(optimizer)) {
-        second_region_ = runtime.allocate(floats * sizeof(float), name + ".second_moment");
+        second_region_ = allocate(row_bytes, ".second_moment");
         second_ = second_region_.as<float>().data();
     }
     if (bias == Bias::none) return;
 
     const std::size_t states = states_of(optimizer);
-    bias_region_ = runtime.allocate(rows * sizeof(float) * (1 + states), name + ".bias");
-    bias_ = bias_region_.as<float>().first(rows);
-    if (states > 0) bias_first_ = bias_.data() + rows;
-    if (states > 1) bias_second_ = bias_first_ + rows;
+    bias_region_ = allocate(sizeof(float), ".bias");
+    bias_ = bias_region_.as<float>();
+    if (states > 0) {
+        bias_first_region_ = allocate(sizeof(float), ".bias_first_moment");
+        bias_first_ = bias_first_region_.as<float>().data();
+    }
+    if (states > 1) {
+        bias_second_region_ = allocate(sizeof(float), ".bias_second_moment");
+        bias_second_ = bias_second_region_.as<float>().data();
+    }
 }
 
 void Parameters::initialize(system::Executor& executor,
@@ -262,14 +283,16 @@ void Parameters::update_row(std::size_t row,
 
 void Parameters::update_others(system::Executor& executor,
                                kernels::GroupsView groups,
-                               const UpdateRule& rule) {
+                               const UpdateRule& rule,
+                               std::size_t first,
+                               std::size_t end) {
     constexpr std::size_t kRowsPerTask = 1024;
     if (optimizer_ != Optimizer::adam_dense) return;
     executor.for_each_piece(
-        rows(), kRowsPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
+        end - first, kRowsPerTask, [&](std::size_t from, std::size_t to, system::Worker) {
             const std::uint32_t* const last = groups.ids + groups.count;
-            const std::uint32_t* next = std::lower_bound(groups.ids, last, begin);
-            for (std::size_t i = begin; i < end; ++i) {
+            const std::uint32_t* next = std::lower_bound(groups.ids, last, first + from);
+            for (std::size_t i = first + from; i < first + to; ++i) {
                 if (next != last && *next == i) {
                     ++next;
                 } else {
@@ -304,7 +327,7 @@ std::size_t Parameters::bytes(std::uint64_t rows, std::uint64_t dim, Optimizer o
     const std::size_t matrix = rows * padded_stride(dim);
     const std::size_t second = is_adam(optimizer) ? matrix : 0;
     const std::size_t biases = rows * (1 + states_of(optimizer));
-    return sizeof(float) * (matrix + first_floats(optimizer, rows, dim) + second + biases);
+    return sizeof(float) * (matrix + rows * first_floats(optimizer, dim) + second + biases);
 }
 
 }  // namespace slidekit::nn

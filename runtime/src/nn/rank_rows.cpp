@@ -6,11 +6,18 @@
 
 namespace slidekit::nn {
 
-RankRows::RankRows(system::Runtime& runtime, std::uint32_t rows, std::uint32_t dim) {
+RankRows::RankRows(system::Runtime& runtime,
+                   std::uint32_t rows,
+                   std::uint32_t dim,
+                   const RowHomes& homes) {
     const std::size_t stride = (std::size_t{dim} + 63) / 64 * 64;  // whole cache lines
-    row_region_ = runtime.allocate(rows * stride, "output.rank_rows");
+    const auto allocate = [&](std::size_t bytes_per_row, const char* name) {
+        return runtime.allocate(
+            rows * bytes_per_row, name, placement(runtime, homes, bytes_per_row));
+    };
+    row_region_ = allocate(stride, "output.rank_rows");
     rows_ = {row_region_.as<std::int8_t>().data(), rows, dim, stride};
-    affine_region_ = runtime.allocate(rows * 2 * sizeof(float), "output.rank_affine");
+    affine_region_ = allocate(2 * sizeof(float), "output.rank_affine");
     affine_ = {affine_region_.as<float>().data(), rows, 2, 2};
 }
 

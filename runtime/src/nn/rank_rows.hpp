@@ -9,13 +9,17 @@
 #include <span>
 
 #include <slidekit/kernels/views.hpp>
+#include <slidekit/nn/parameters.hpp>
 #include <slidekit/system/runtime.hpp>
 
 namespace slidekit::nn {
 
 class RankRows {
 public:
-    RankRows(system::Runtime& runtime, std::uint32_t rows, std::uint32_t dim);
+    RankRows(system::Runtime& runtime,
+             std::uint32_t rows,
+             std::uint32_t dim,
+             const RowHomes& homes = {});
 
     /// Takes a copy of row `id` and its bias. Distinct rows may be refreshed by different threads
     /// at once.

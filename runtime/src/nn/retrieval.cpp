@@ -22,6 +22,30 @@ namespace {
 // short against the drift of the activations and long against the noise of a small batch.
 constexpr float kMeanRate = 0.1F;
 
+// `positions` are of the best values, ascending. Where more are as good as the least of them, those
+// of the lowest ids are taken instead of the first: what other shards have does not count then.
+template <class T>
+void settle_ties(std::span<const std::uint32_t> ids, const T* values, Retrieval::Query& query) {
+    std::vector<std::uint32_t>& positions = query.positions;
+    if (positions.empty()) return;
+    T least = values[positions[0]];
+    for (const std::uint32_t p : positions) least = std::min(least, values[p]);
+    std::size_t taken = 0;
+    for (const std::uint32_t p : positions) taken += values[p] == least ? 1 : 0;
+    const auto all = static_cast<std::size_t>(std::count(values, values + ids.size(), least));
+    if (all == taken || taken == 0) return;  // taken == 0: NaN
+    query.ids.clear();
+    for (std::size_t i = 0; i < ids.size(); ++i)
+        if (values[i] == least) query.ids.push_back(ids[i]);
+    const auto last = query.ids.begin() + static_cast<std::ptrdiff_t>(taken - 1);
+    std::nth_element(query.ids.begin(), last, query.ids.end());
+    const std::uint32_t highest = *last;
+    positions.clear();
+    for (std::uint32_t i = 0; i < ids.size(); ++i) {
+        if (values[i] > least || (values[i] == least && ids[i] <= highest)) positions.push_back(i);
+    }
+}
+
 }  // namespace
 
 Retrieval::Query::Query(std::uint32_t neurons,
@@ -35,14 +59,21 @@ Retrieval::Retrieval(system::Runtime& runtime,
                      const Parameters& parameters,
                      const LshOutput& config,
                      std::vector<std::uint32_t> met,
-                     std::uint64_t seed)
+                     std::uint64_t seed,
+                     const Blocks& blocks,
+                     Exchange& exchange)
     : executor_(runtime.executor()),
       parameters_(parameters),
       config_(config),
-      tables_(runtime, parameters, config, std::move(met), seed),
+      blocks_(blocks),
+      exchange_(exchange),
+      tables_(runtime, parameters, config, std::move(met), seed, blocks, exchange),
       mean_activation_(parameters.dim()) {
     if (config.rank == Rank::dot || uses_scan(config.sampling))
-        rank_rows_.emplace(runtime, parameters.rows(), parameters.dim());
+        rank_rows_.emplace(runtime,
+                           parameters.rows(),
+                           parameters.dim(),
+                           homes_of(blocks, runtime.topology().domains.size()));
 }
 
 Retrieval::Query Retrieval::make_query() const {
@@ -59,12 +90,15 @@ Retrieval::Query Retrieval::make_query() const {
 void Retrieval::refresh_copies() {
     constexpr std::size_t kRowsPerTask = 256;
     if (!rank_rows_) return;
-    executor_.for_each_piece(
-        met().size(), kRowsPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
-            std::vector<float> joined(parameters_.dim());
-            for (const std::uint32_t id : met().subspan(begin, end - begin))
-                copy(id, joined.data());
-        });
+    for_each_shard(executor_, blocks_, exchange_, [&](std::size_t shard) {
+        const std::span<const std::uint32_t> rows = met(shard);
+        executor_.for_each_piece(
+            rows.size(), kRowsPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
+                std::vector<float> joined(parameters_.dim());
+                for (const std::uint32_t id : rows.subspan(begin, end - begin))
+                    copy(id, joined.data());
+            });
+    });
 }
 
 RebuildReport Retrieval::rebuild() {
@@ -135,87 +169,111 @@ void Retrieval::hash_queries(RowMatrix<const float> queries,
                              });
 }
 
-std::span<const std::uint32_t> Retrieval::candidates(std::span<const std::uint32_t> keys,
+std::span<const std::uint32_t> Retrieval::candidates(std::size_t shard,
+                                                     std::span<const std::uint32_t> keys,
                                                      Query& query) const {
-    return query.candidates.collect(tables_.tables(), keys);
+    return query.candidates.collect(tables_.tables(shard), keys);
 }
 
-std::span<const std::uint32_t> Retrieval::best_of(std::span<const std::uint32_t> ids,
-                                                  const float* hidden,
-                                                  std::size_t count,
-                                                  Query& query) const {
-    if (ids.size() <= count) {
-        query.best.assign(ids.begin(), ids.end());
+std::span<const Found> Retrieval::best_of(std::span<const std::uint32_t> ids,
+                                          const float* hidden,
+                                          std::size_t count,
+                                          Query& query) const {
+    if (config_.rank == Rank::count) {
+        best_counted(ids, count, query);
         return query.best;
     }
     if (query.scores.size() < ids.size()) query.scores.resize(ids.size());
-    switch (config_.rank) {
-        case Rank::dot:
-            rank_rows_->score(hidden, ids, query.quantized.data(), query.scores.data());
-            break;
-        case Rank::dot_fp32:
-            parameters_.dot_rows(hidden, ids.data(), ids.size(), query.scores.data());
-            for (std::size_t i = 0; i < ids.size(); ++i)
-                query.scores[i] += parameters_.bias()[ids[i]];
-            break;
-        case Rank::count: break;  // nothing to compute
-    }
-    std::vector<std::uint32_t>& chosen = query.best;
-    chosen.resize(count);
-    if (config_.rank == Rank::count) {
-        const std::uint16_t* counts = query.candidates.counts().data();
-        chosen.resize(kernels::select_top_counts(counts, ids.size(), chosen.size(), chosen.data()));
+    float* const scores = query.scores.data();
+    if (config_.rank == Rank::dot) {
+        rank_rows_->score(hidden, ids, query.quantized.data(), scores);
     } else {
-        kernels::select_top_k(query.scores.data(), ids.size(), chosen.size(), chosen.data());
+        parameters_.dot_rows(hidden, ids.data(), ids.size(), scores);
+        for (std::size_t i = 0; i < ids.size(); ++i) scores[i] += parameters_.bias()[ids[i]];
     }
-    for (std::uint32_t& best : query.best) best = ids[best];  // positions to ids
+    std::vector<std::uint32_t>& positions = query.positions;
+    positions.resize(std::min(count, ids.size()));
+    if (ids.size() <= count) {
+        std::iota(positions.begin(), positions.end(), 0U);
+    } else {
+        kernels::select_top_k(scores, ids.size(), count, positions.data());
+        settle_ties(ids, scores, query);
+    }
+    query.best.resize(positions.size());
+    for (std::size_t i = 0; i < positions.size(); ++i)
+        query.best[i] = {ids[positions[i]], rank_of(scores[positions[i]])};
     return query.best;
 }
 
-std::span<const std::uint32_t> Retrieval::walk(std::span<const std::uint32_t> keys,
-                                               std::size_t count,
-                                               system::Stream stream,
-                                               Query& query) const {
+void Retrieval::best_counted(std::span<const std::uint32_t> ids,
+                             std::size_t count,
+                             Query& query) const {
+    const std::uint16_t* const counts = query.candidates.counts().data();
+    query.positions.resize(std::min(count, ids.size()));
+    query.positions.resize(
+        kernels::select_top_counts(counts, ids.size(), count, query.positions.data()));
+    settle_ties(ids, counts, query);
+    query.best.clear();
+    const std::uint32_t least = config_.sampling == Sampling::threshold ? config_.threshold : 0;
+    for (const std::uint32_t position : query.positions) {
+        if (counts[position] >= least)
+            query.best.push_back({ids[position], ~std::uint32_t{counts[position]}});
+    }
+}
+
+// Buckets in random order, until there are enough distinct neurons.
+void Retrieval::walk(std::size_t shard,
+                     std::span<const std::uint32_t> keys,
+                     std::size_t count,
+                     system::Stream stream,
+                     Query& query) const {
     query.walked.clear();
     query.best.clear();
     query.order.resize(keys.size());
     std::iota(query.order.begin(), query.order.end(), 0U);
-    for (std::size_t walked = 0; walked < keys.size(); ++walked) {
-        const auto left = static_cast<std::uint32_t>(keys.size() - walked);
+    for (std::uint32_t walked = 0; walked < keys.size(); ++walked) {
+        const auto left = static_cast<std::uint32_t>(keys.size()) - walked;
         std::swap(query.order[walked], query.order[walked + stream.below(left)]);
         const std::uint32_t key = query.order[walked];
         for (const std::uint32_t id :
-             tables_.tables().bucket(key / config_.hash.probes, keys[key])) {
-            if (query.best.size() == count) return query.best;
-            if (query.walked.insert(id)) query.best.push_back(id);
+             tables_.tables(shard).bucket(key / config_.hash.probes, keys[key])) {
+            if (query.best.size() == count) return;
+            if (query.walked.insert(id)) query.best.push_back({id, walked});
         }
     }
-    return query.best;
 }
 
-std::span<const std::uint32_t> Retrieval::sample(std::span<const std::uint32_t> keys,
-                                                 const float* hidden,
-                                                 std::size_t count,
-                                                 system::Stream stream,
-                                                 Query& query,
-                                                 std::uint64_t& found) const {
+// Any `count` of the ids alike: those of the lowest draws, where each has one of its own.
+void Retrieval::draw(std::span<const std::uint32_t> ids,
+                     std::size_t count,
+                     system::Stream stream,
+                     Query& query) {
+    const std::uint64_t base = stream();
+    query.best.clear();
+    for (const std::uint32_t id : ids)
+        query.best.push_back({id, static_cast<std::uint32_t>(system::mix64(base ^ id) >> 32)});
+    keep_best(query.best, count, &Found::rank, query.keys);
+}
+
+std::span<const Found> Retrieval::sample(std::size_t shard,
+                                         std::span<const std::uint32_t> keys,
+                                         const float* hidden,
+                                         std::size_t count,
+                                         system::Stream stream,
+                                         Query& query,
+                                         std::uint64_t& found) const {
     if (config_.sampling == Sampling::vanilla) {
-        const std::span<const std::uint32_t> ids = walk(keys, count, stream, query);
-        found = ids.size();
-        return ids;
+        walk(shard, keys, count, stream, query);
+        found = 0;
+        return query.best;
     }
-    const std::span<const std::uint32_t> ids = candidates(keys, query);
+    const std::span<const std::uint32_t> ids = candidates(shard, keys, query);
     found = ids.size();
     if (config_.sampling == Sampling::top_k) return best_of(ids, hidden, count, query);
-    if (config_.sampling == Sampling::all) return ids.first(std::min(count, ids.size()));
-
-    const std::span<const std::uint16_t> counts = query.candidates.counts();
-    query.order.resize(std::min(count, ids.size()));
-    query.order.resize(kernels::select_top_counts(
-        counts.data(), ids.size(), query.order.size(), query.order.data()));
-    query.best.clear();
-    for (const std::uint32_t position : query.order) {
-        if (counts[position] >= config_.threshold) query.best.push_back(ids[position]);
+    if (config_.sampling == Sampling::all) {
+        draw(ids, count, stream, query);
+    } else {
+        best_counted(ids, count, query);
     }
     return query.best;
 }
@@ -225,10 +283,12 @@ std::size_t Retrieval::top(const float* hidden,
                            std::span<Ranked> best,
                            Query& query) const {
     constexpr std::size_t kLeast = 32;  // the ranking is rough: more are looked at than are wanted
-    const std::span<const std::uint32_t> found = candidates(keys, query);
-    const std::span<const std::uint32_t> few =
+    const std::span<const std::uint32_t> found = candidates(0, keys, query);
+    const std::span<const Found> few =
         best_of(found, hidden, std::max(2 * best.size(), kLeast), query);
-    rank(few, hidden, best, query);
+    query.ids.clear();
+    for (const Found& each : few) query.ids.push_back(each.id);
+    rank(query.ids, hidden, best, query);
     return found.size();
 }
 
@@ -267,9 +327,15 @@ double Retrieval::top_recall(RowMatrix<const float> hidden, std::size_t count) c
         std::vector<std::uint32_t> best(top);
         kernels::select_top_k(scores.data(), scores.size(), top, best.data());
         Query query = make_query();
-        candidates(std::span(keys).subspan(i * keys_per_query(), keys_per_query()), query);
-        for (const std::uint32_t position : best)
-            found[i] += query.candidates.contains(met()[position]) ? 1 : 0;
+        for (std::size_t shard = 0; shard < blocks_.shards(); ++shard) {
+            candidates(
+                shard, std::span(keys).subspan(i * keys_per_query(), keys_per_query()), query);
+            const Range own = blocks_.neurons_of_shard(shard);
+            for (const std::uint32_t position : best) {
+                const std::uint32_t id = met()[position];
+                found[i] += own.has(id) && query.candidates.contains(id) ? 1 : 0;
+            }
+        }
     });
     const std::uint64_t total = std::accumulate(found.begin(), found.end(), std::uint64_t{0});
     return static_cast<double>(total) / static_cast<double>(top * hidden.rows);

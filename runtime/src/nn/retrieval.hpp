@@ -16,6 +16,9 @@
 #include <slidekit/system/random.hpp>
 #include <slidekit/system/runtime.hpp>
 
+#include "nn/blocks.hpp"
+#include "nn/exchange.hpp"
+#include "nn/found.hpp"
 #include "nn/rank_rows.hpp"
 #include "nn/row_tables.hpp"
 
@@ -23,12 +26,16 @@ namespace slidekit::nn {
 
 class Retrieval {
 public:
-    /// `met`: neurons that the tables hold, ascending. parameters must outlive this.
+    /// `met`: neurons that the tables hold, ascending. What is referred to must outlive this.
     Retrieval(system::Runtime& runtime,
               const Parameters& parameters,
               const LshOutput& config,
               std::vector<std::uint32_t> met,
-              std::uint64_t seed);
+              std::uint64_t seed,
+              const Blocks& blocks,
+              Exchange& exchange);
+    Retrieval(const Retrieval&) = delete;
+    Retrieval& operator=(const Retrieval&) = delete;
 
     /// Scratch of one query at a time: one for each thread that asks.
     struct Query {
@@ -44,7 +51,10 @@ public:
         std::vector<float> hash;
         std::vector<std::uint8_t> quantized;
         std::vector<float> scores;
-        std::vector<std::uint32_t> best;
+        std::vector<std::uint32_t> positions;  // of what is chosen, among the candidates
+        std::vector<std::uint32_t> ids;        // scratch
+        std::vector<Found> best;
+        std::vector<std::uint64_t> keys;  // scratch of keep_best()
         std::vector<Ranked> ranked;
     };
     [[nodiscard]] Query make_query() const;
@@ -76,28 +86,28 @@ public:
         return std::size_t{config_.hash.l} * config_.hash.probes;
     }
 
-    /// The distinct ids in the buckets of a query's keys. Valid until the query's next use.
-    std::span<const std::uint32_t> candidates(std::span<const std::uint32_t> keys,
+    /// The distinct ids in the buckets of a query's keys in a shard. Valid until the query's next
+    /// use.
+    std::span<const std::uint32_t> candidates(std::size_t shard,
+                                              std::span<const std::uint32_t> keys,
                                               Query& query) const;
-    /// The `count` best of ids, which candidates() gave, by the ranking of the configuration.
-    std::span<const std::uint32_t> best_of(std::span<const std::uint32_t> ids,
-                                           const float* hidden,
-                                           std::size_t count,
-                                           Query& query) const;
+    /// The `count` best of ids, which candidates() gave, by the ranking of the configuration, in
+    /// their order.
+    std::span<const Found> best_of(std::span<const std::uint32_t> ids,
+                                   const float* hidden,
+                                   std::size_t count,
+                                   Query& query) const;
 
-    /// At most `count` neurons by the sampling of the configuration, in a span that is valid until
-    /// the query's next use. found: how many neurons the buckets gave; stream: for what is random.
-    std::span<const std::uint32_t> sample(std::span<const std::uint32_t> keys,
-                                          const float* hidden,
-                                          std::size_t count,
-                                          system::Stream stream,
-                                          Query& query,
-                                          std::uint64_t& found) const;
-    /// Whether the last sample() met the neuron in a bucket.
-    [[nodiscard]] bool met_in_bucket(const Query& query, std::uint32_t id) const noexcept {
-        return config_.sampling == Sampling::vanilla ? query.walked.contains(id)
-                                                     : query.candidates.contains(id);
-    }
+    /// At most `count` neurons of a shard by the sampling of the configuration, in a span that is
+    /// valid until the query's next use. found: how many neurons the buckets gave (0 where they
+    /// are walked); stream: for what is random.
+    std::span<const Found> sample(std::size_t shard,
+                                  std::span<const std::uint32_t> keys,
+                                  const float* hidden,
+                                  std::size_t count,
+                                  system::Stream stream,
+                                  Query& query,
+                                  std::uint64_t& found) const;
 
     /// What the rows in the tables are centred on; zero without centring.
     [[nodiscard]] std::span<const float> row_centre() const noexcept { return tables_.centre(); }
@@ -119,8 +129,11 @@ public:
     /// 8-bit copies of the rows. Requires: they are ranked by them (Rank::dot).
     [[nodiscard]] const RankRows& copies() const noexcept { return *rank_rows_; }
     [[nodiscard]] const LshOutput& config() const noexcept { return config_; }
-    /// Neurons that the tables hold, ascending.
+    /// Neurons that the tables hold, ascending: all, and those of a shard.
     [[nodiscard]] std::span<const std::uint32_t> met() const noexcept { return tables_.met(); }
+    [[nodiscard]] std::span<const std::uint32_t> met(std::size_t shard) const noexcept {
+        return tables_.met(shard);
+    }
 
     /// Share of the exact top `count` of met() that is among a point's candidates, over all rows of
     /// `hidden`; negative where there is nothing to find.
@@ -129,14 +142,22 @@ public:
 
 private:
     void copy(std::uint32_t id, float* scratch) noexcept;
-    std::span<const std::uint32_t> walk(std::span<const std::uint32_t> keys,
-                                        std::size_t count,
-                                        system::Stream stream,
-                                        Query& query) const;
+    void walk(std::size_t shard,
+              std::span<const std::uint32_t> keys,
+              std::size_t count,
+              system::Stream stream,
+              Query& query) const;
+    static void draw(std::span<const std::uint32_t> ids,
+                     std::size_t count,
+                     system::Stream stream,
+                     Query& query);
+    void best_counted(std::span<const std::uint32_t> ids, std::size_t count, Query& query) const;
 
     system::Executor& executor_;
     const Parameters& parameters_;
     LshOutput config_;
+    const Blocks& blocks_;
+    const Exchange& exchange_;
     RowTables tables_;
     std::optional<RankRows> rank_rows_;
     std::vector<float> mean_activation_;

@@ -1,9 +1,11 @@
-// Hash tables over the rows of a layer, and their rebuild while training goes on.
+// Hash tables over the rows of a layer, a part of them in each shard, and their rebuild while
+// training goes on.
 //
 // A rebuild is cut into slices, one a step: the centre, then rows to hash, then tables to fill in
 // the second buffer. A step runs its slice beside its selection, when nobody writes weights: a
-// row's key is of a defined step whatever the threads, without a thread or a copy of rows of its
-// own.
+// row's key is of a defined step whatever the threads and shards, without a thread or a copy of
+// rows of its own. What shards have to know of each other, row sums for the centre and bucket
+// counts for the caps, they exchange in the middle of a slice.
 #pragma once
 
 #include <cstdint>
@@ -16,25 +18,33 @@
 #include <slidekit/nn/network.hpp>
 #include <slidekit/system/runtime.hpp>
 
+#include "nn/blocks.hpp"
+#include "nn/exchange.hpp"
+
 namespace slidekit::nn {
 
 class RowTables {
 public:
-    /// `met`: rows that the tables hold, ascending. parameters must outlive this.
+    /// `met`: rows that the tables hold, ascending. What is referred to must outlive this.
     RowTables(system::Runtime& runtime,
               const Parameters& parameters,
               const LshOutput& config,
               std::vector<std::uint32_t> met,
-              std::uint64_t seed);
+              std::uint64_t seed,
+              const Blocks& blocks,
+              Exchange& exchange);
 
     /// Begins a rebuild. Requires: none is under way.
     void begin(const RebuildPlan& plan);
-    /// Independent pieces of work that the next slice has; 0 where there is none.
-    [[nodiscard]] std::size_t slice_pieces() const noexcept;
+    /// A slice has two rounds. Independent pieces of work that a shard has in one; 0: none.
+    enum class Round { first, second };
+    [[nodiscard]] std::size_t pieces(std::size_t shard, Round round) const noexcept;
     /// Does one of them. Different pieces may be done by different threads at once.
-    void run_piece(std::size_t piece, system::Worker worker) noexcept;
-    /// To be called when all pieces are done.
-    void end_slice() noexcept;
+    void run_piece(std::size_t shard, Round round, std::size_t piece, system::Worker worker);
+    /// To be called when all pieces of a round are done in all shards. The second ends the slice.
+    void end_round(Round round);
+    /// All pieces of a round, and its end.
+    void run_round(Round round);
     /// Does what is left at once, and swaps the buffers.
     RebuildReport finish();
 
@@ -47,46 +57,71 @@ public:
 
     /// The functions of the tables that are looked up.
     [[nodiscard]] const lsh::Family& family() const noexcept { return family_; }
-    [[nodiscard]] const lsh::Tables& tables() const noexcept { return tables_; }
+    [[nodiscard]] const lsh::Tables& tables(std::size_t shard) const noexcept {
+        return parts_[shard].tables;
+    }
     /// What the rows in the tables are centred on; zero without centring.
     [[nodiscard]] std::span<const float> centre() const noexcept { return centre_; }
+    /// All rows that the tables hold, and those of a shard.
     [[nodiscard]] std::span<const std::uint32_t> met() const noexcept { return met_; }
+    [[nodiscard]] std::span<const std::uint32_t> met(std::size_t shard) const noexcept {
+        const Range places = parts_[shard].places;
+        return met().subspan(places.begin, places.size());
+    }
 
 private:
-    enum class Phase { centre, hash, fill };
+    enum class Phase { none, centre, hash, fill };
     struct Slice {
-        Phase phase = Phase::centre;
-        std::size_t begin = 0;  // of the phase's pieces
-        std::size_t end = 0;
+        Phase phase = Phase::none;
+        Range pieces;  // of the phase, over all shards: row sums, blocks of rows, tables
+    };
+    struct Part {
+        Range places;   // in met_
+        Range centred;  // of the sample that the centre is the mean of
+        lsh::Tables tables;
+        system::Region row_keys;         // tables x places
+        std::vector<std::int64_t> sums;  // of rows, by piece
     };
     /// A worker's own, a cache line apart from the next one's.
     struct alignas(64) Scratch {
         std::vector<float> block;           // rows to hash, then the kernel's scratch
         std::vector<std::uint32_t> keys;    // table x row of the block
         std::vector<std::uint32_t> places;  // of the block's rows within met_
+        std::vector<std::uint32_t> before;  // by key of a table: what other shards hold
+        std::vector<std::uint32_t> total;
         std::uint64_t rows = 0;
         double seconds = 0;
     };
 
+    Part make_part(system::Runtime& runtime, std::size_t shard, std::uint64_t seed) const;
     [[nodiscard]] Slice slice() const noexcept;
-    [[nodiscard]] std::size_t centre_pieces() const noexcept;
+    [[nodiscard]] Range pieces_of(const Part& part, const Slice& slice) const noexcept;
+    [[nodiscard]] std::size_t centre_rows() const noexcept;
+    [[nodiscard]] std::uint32_t centre_row(std::size_t i) const noexcept;
     [[nodiscard]] bool centred() const noexcept { return config_.centre == Centre::on; }
-    void sum_rows(std::size_t piece, Scratch& scratch) noexcept;
-    void take_mean() noexcept;
-    void hash_block(std::size_t block, Scratch& scratch) noexcept;
+    [[nodiscard]] bool counts_needed() const noexcept {
+        return blocks_.shards() > 1 && config_.bucket_cap > 0;
+    }
+    void sum_rows(Part& part, std::size_t piece, Scratch& scratch) noexcept;
+    void take_mean();
+    void hash_block(Part& part, std::size_t block, Scratch& scratch) noexcept;
+    void count_keys(std::size_t shard, std::size_t table) noexcept;
+    void fill(std::size_t shard, std::size_t table, Scratch& scratch) noexcept;
 
     system::Executor& executor_;
     const Parameters& parameters_;
     LshOutput config_;
+    const Blocks& blocks_;
+    Exchange& exchange_;
     std::vector<std::uint32_t> met_;
     lsh::Family family_;
     std::optional<lsh::Family> next_family_;  // of the rebuild under way, where it draws anew
-    lsh::Tables tables_;
-    system::Region row_keys_;            // tables x met
-    std::vector<std::uint8_t> touched_;  // by row: changed since it was last hashed
-    std::vector<float> centre_;          // of the rows in the tables that are looked up
-    std::vector<float> next_centre_;     // of the rebuild under way
-    std::vector<float> sums_;            // of rows, by piece
+    std::vector<Part> parts_;                 // by shard
+    std::vector<std::uint8_t> touched_;       // by row: changed since it was last hashed
+    std::vector<float> centre_;               // of the rows in the tables that are looked up
+    std::vector<float> next_centre_;          // of the rebuild under way
+    Shared<std::int64_t> shard_sums_;         // of rows
+    Shared<std::uint32_t> bucket_counts_;     // of the tables of a slice x buckets
 
     RebuildPlan plan_;
     std::size_t slices_ = 0;      // of the rebuild under way...

@@ -3,10 +3,13 @@
 //
 // The step regroups the pairs (sample, neuron) by neuron, so that each weight row is loaded once,
 // dotted with all its samples, and later gets its whole gradient and its update while it is in
-// cache.
+// cache. Rows are the work of the shard that owns them, samples of anybody: shards propose, a
+// sample chooses, shards compute logits, a sample normalises them, shards update.
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -14,6 +17,8 @@
 #include <slidekit/nn/network.hpp>
 #include <slidekit/system/runtime.hpp>
 
+#include "nn/blocks.hpp"
+#include "nn/exchange.hpp"
 #include "nn/grouping.hpp"
 #include "nn/linear_scan.hpp"
 #include "nn/output_step.hpp"
@@ -23,12 +28,15 @@ namespace slidekit::nn {
 
 class SampledSoftmax {
 public:
-    /// `met`: neurons that the tables hold, ascending. parameters must outlive this.
+    /// `met`: neurons that the tables hold, ascending. What is referred to must outlive this.
+    /// Throws Error (memory, usage).
     SampledSoftmax(system::Runtime& runtime,
                    Parameters& parameters,
                    const LshOutput& config,
                    std::vector<std::uint32_t> met,
-                   std::uint64_t seed);
+                   std::uint64_t seed,
+                   const Blocks& blocks,
+                   Exchange& exchange);
     ~SampledSoftmax();
 
     /// Select, forward, softmax, backward and update. Adds to the report.
@@ -59,47 +67,93 @@ public:
     [[nodiscard]] double top_recall(kernels::RowMatrix<const float> hidden) const;
 
 private:
-    struct Scratch;
+    /// What a sample has in a block: labels first, then what was retrieved, then what was drawn.
+    struct Bin {
+        std::uint32_t first = 0;  // slot
+        std::uint32_t labels = 0;
+        std::uint32_t retrieved = 0;
+        std::uint32_t count = 0;
+    };
+    /// Of a sample in a block: its part of the softmax and of the loss.
+    struct Part {
+        float max = 0;
+        float sum = 0;  // of exp(logit - max)
+        float best_label = 0;
+        double label_logits = 0;
+        double all_logits = 0;
+    };
+    /// What a shard met in its tables for a sample.
+    struct Met {
+        std::uint32_t candidates = 0;
+        std::uint32_t labels = 0;
+    };
+    struct Shard {
+        std::optional<LinearScan> scan;  // for Sampling::exact and standout
+        std::vector<SlotRun> runs;       // by sample: what it has in the shard's blocks
+        Grouping grouping;
+        std::vector<Range> pieces;  // by block of the shard, of the grouping
+        PieceGradients gradients;
+        bool remote = false;  // its rows stand on another domain's node
+    };
+    struct Chooser;
 
     void lay_out_slots(const data::PointsView& batch);
     void hash(const OutputStep& step);
-    /// The sample's share of the tables' neurons; counts what was found.
-    std::span<const std::uint32_t> retrieve(const OutputStep& step,
-                                            std::size_t sample,
-                                            Scratch& scratch);
-    void select(const OutputStep& step, std::size_t sample, Scratch& scratch);
-    void scan(const OutputStep& step);
-    [[nodiscard]] std::span<const std::uint32_t> scanned(std::size_t sample) const {
-        return std::span(scan_ids_).subspan(scan_runs_[sample].first, scan_runs_[sample].count);
-    }
+    void propose(const OutputStep& step);
+    void retrieve(const OutputStep& step, std::size_t shard, std::size_t sample, system::Worker);
+    void merge(std::size_t sample, Chooser& chooser) const;
+    void choose(const OutputStep& step);
+    void choose_for(const OutputStep& step, std::size_t sample, Chooser& chooser);
+    void bin(std::size_t sample, std::size_t labels, std::size_t retrieved, Chooser& chooser);
+    void group();
+    void forward(const OutputStep& step);
     void correct(const OutputStep& step);
-    void softmax(const OutputStep& step, std::size_t sample);
-    void update(const OutputStep& step, std::size_t piece);
+    void normalise_block(const OutputStep& step, std::size_t block, std::size_t sample);
+    void normalise(const OutputStep& step, std::size_t sample);
+    void update(const OutputStep& step, Shard& shard, std::size_t piece);
+    void backward(const OutputStep& step);
+    [[nodiscard]] std::size_t proposals() const noexcept;
+    [[nodiscard]] FoundLists found_lists(std::size_t shard) noexcept;
+    [[nodiscard]] Bin& bin_of(std::size_t block, std::size_t sample) noexcept {
+        return bins_[block * samples_ + sample];
+    }
+    [[nodiscard]] Chooser& chooser_of(system::Worker worker);
 
     system::Executor& executor_;
     Parameters& parameters_;
     LshOutput config_;
     std::uint64_t seed_;
+    const Blocks& blocks_;
+    Exchange& exchange_;
     Retrieval retrieval_;
-    std::optional<LinearScan> scan_;  // for Sampling::exact and standout
+    std::vector<std::unique_ptr<Shard>> shards_;
+
+    // By worker, made by the thread that first uses it, so that it stands in its domain.
+    std::vector<std::unique_ptr<Retrieval::Query>> queries_;
+    std::vector<std::unique_ptr<Chooser>> choosers_;
 
     // One step's working set, kept from step to step.
-    std::vector<Scratch> scratch_;           // by worker
-    std::vector<std::uint32_t> query_keys_;  // sample x table
-    std::vector<std::uint32_t> labelled_;    // samples that have labels
-    std::vector<std::uint32_t> retrieved_;   // by sample: how many of its slots the tables filled
-    std::vector<float> label_rows_;          // by sample: the row that asks, for QueryBy::label
-    std::vector<float> centred_;             // by sample: activation less its centre, for log_q
-    std::vector<float> angles_;              // by slot: inner product of the centred vectors
-    std::vector<SlotRun> runs_;              // by sample: its active set within ids_, labels first
-    std::vector<std::uint32_t> ids_;
-    std::vector<SlotRun> scan_runs_;  // by sample: what the scan chose, within scan_ids_
-    std::vector<std::uint32_t> scan_ids_;
-    std::vector<std::uint32_t> shared_;       // shared_set()
+    std::size_t samples_ = 0;
+    std::vector<std::uint32_t> query_keys_;   // sample x table
+    std::vector<std::uint32_t> labelled_;     // samples that have labels
+    std::vector<float> label_rows_;           // by sample: the row that asks, for QueryBy::label
+    Shared<Found> found_;                     // by sample and proposal
+    Shared<std::uint32_t> found_counts_;      // by sample
+    Shared<Met> met_;                         // by sample
+    std::vector<SlotRun> runs_;               // by sample: its active set within ids_
+    std::vector<Bin> bins_;                   // block x sample: that set by blocks
+    std::vector<std::uint32_t> ids_;          // by slot
     std::vector<float> values_;               // by slot: logit, then gradient
+    std::vector<std::uint32_t> shared_;       // shared_set()
+    Shared<std::uint64_t> work_;              // of a block
+    Shared<Part> parts_;                      // block x sample
+    Shared<float> block_gradients_;           // block x sample x dim
     std::vector<StepReport> sample_reports_;  // by sample, added in order
-    Grouping grouping_;
-    PieceGradients gradients_;
+
+    // For log_q.
+    std::vector<float> centred_;  // by sample: activation less its centre
+    std::vector<float> angles_;   // by slot: inner product of the centred vectors
+    Shared<float> last_;          // block x sample: logit of the last candidate that was kept
 };
 
 }  // namespace slidekit::nn

@@ -39,13 +39,24 @@ struct Occupancy {
     std::uint64_t ids = 0;      // kept, over all tables
     std::uint64_t dropped = 0;  // by the cap
     std::uint32_t largest = 0;  // before the cap
+
+    SLIDEKIT_API Occupancy& operator+=(const Occupancy& other) noexcept;
+};
+
+/// What other tables hold of the ids that go into one table, where a layer's ids are shared out
+/// among several Tables by ranges: caps are then those of the whole layer's buckets. By key.
+struct OtherTables {
+    const std::uint32_t* before = nullptr;  // ids in tables of lower ids; null: no others
+    const std::uint32_t* total = nullptr;   // ids in all, these included
 };
 
 /// Thread-compatible: rebuild and swap alone; lookups const from many threads, fill beside them.
 class SLIDEKIT_API Tables {
 public:
     /// Throws Error (memory).
-    Tables(system::Runtime& runtime, const TablesConfig& config);
+    Tables(system::Runtime& runtime,
+           const TablesConfig& config,
+           const system::Placement& placement = {});
 
     /// Fills one table of the second buffer: ids[i] goes into bucket keys[i]. Within a bucket ids
     /// keep their order, also those that a cap leaves; of a reservoir every subset is equally
@@ -55,7 +66,8 @@ public:
     void fill(std::uint32_t table,
               std::span<const std::uint32_t> ids,
               const std::uint32_t* keys,
-              std::uint64_t generation) noexcept;
+              std::uint64_t generation,
+              OtherTables others = {}) noexcept;
     /// Makes the second buffer the one that is looked up. Requires: every table was filled since
     /// the last swap.
     void swap() noexcept;
@@ -95,7 +107,9 @@ private:
         system::Region ids;             // tables x capacity
         std::vector<Occupancy> filled;  // by table
     };
-    static Buffer make_buffer(system::Runtime& runtime, const TablesConfig& config);
+    static Buffer make_buffer(system::Runtime& runtime,
+                              const TablesConfig& config,
+                              const system::Placement& placement);
 
     TablesConfig config_;
     Buffer front_;  // looked up

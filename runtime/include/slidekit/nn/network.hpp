@@ -32,7 +32,7 @@ enum class Rank { dot, dot_fp32, count };
 /// top_k      the best by Rank;
 /// vanilla    tables are walked in random order until there are enough distinct neurons;
 /// threshold  those met in at least LshOutput::threshold tables, the most often met first;
-/// all        the union of all buckets, table after table;
+/// all        the union of all buckets; of too many any subset alike;
 /// none       no tables at all: the control without hashing;
 /// exact      no tables: the best of all neurons in them, by a linear scan of 8-bit rows, ranked
 ///            again by fp32 (the oracle);
@@ -144,6 +144,7 @@ struct SLIDEKIT_API StepReport {
     std::uint64_t samples = 0;  // with at least one label; others teach nothing
     std::uint64_t active = 0;   // pairs (sample, neuron)
     std::uint64_t rows_touched = 0;      // distinct neurons
+    std::uint64_t rows_remote = 0;       // of these: their rows stand on another domain's node
     std::uint64_t candidates = 0;        // distinct ids in the samples' buckets
     std::uint64_t labels = 0;            // true labels...
     std::uint64_t labels_retrieved = 0;  // ...that were among the candidates

@@ -35,6 +35,16 @@ using UpdateRule =
     return (dim + 15) / 16 * 16;
 }
 
+/// Which domain's memory rows stand in: spread page by page over all, or each domain the rows up to
+/// its end (ends of row ranges, one a domain of the runtime, ascending).
+struct RowHomes {
+    std::vector<std::uint32_t> ends;  // empty: spread
+};
+/// Of an array with so many bytes a row.
+[[nodiscard]] SLIDEKIT_API system::Placement placement(const system::Runtime& runtime,
+                                                       const RowHomes& homes,
+                                                       std::size_t bytes_per_row);
+
 /// Move-only; thread-compatible, and rows may be updated by different threads at once.
 class SLIDEKIT_API Parameters {
 public:
@@ -46,7 +56,8 @@ public:
                std::uint32_t dim,
                Optimizer optimizer,
                Bias bias,
-               Precision precision = Precision::fp32);
+               Precision precision = Precision::fp32,
+               const RowHomes& homes = {});
 
     /// Draws weights from N(0, deviation), each row from a stream of its own; biases become zero.
     void initialize(system::Executor& executor,
@@ -105,11 +116,14 @@ public:
                     float bias_gradient,
                     const UpdateRule& rule) noexcept;
 
-    /// adam_dense: updates all rows but the groups' by a gradient of zero, so that their moments
-    /// decay and their weights move on; nothing for the others. Once a step, after the groups.
+    /// adam_dense: updates rows first .. end - 1 but the groups' by a gradient of zero, so that
+    /// their moments decay and their weights move on; nothing for the others. Once a step, after
+    /// the groups.
     void update_others(system::Executor& executor,
                        kernels::GroupsView groups,
-                       const UpdateRule& rule);
+                       const UpdateRule& rule,
+                       std::size_t first,
+                       std::size_t end);
 
     /// The first row of which a weight or the bias is NaN or infinite. Reads all weights once.
     [[nodiscard]] std::optional<std::uint32_t> first_nonfinite(system::Executor& executor) const;
@@ -134,7 +148,9 @@ private:
     system::Region low_region_;
     system::Region first_region_;
     system::Region second_region_;
-    system::Region bias_region_;  // bias, then its state
+    system::Region bias_region_;
+    system::Region bias_first_region_;
+    system::Region bias_second_region_;
 };
 
 }  // namespace slidekit::nn
