@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <fstream>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -149,6 +150,47 @@ TEST_P(Nodes, AFullNodeIsRefusedWhereRequired) {
                           HasSubstr("node " + std::to_string(static_cast<int>(last)) + ": "),
                           HasSubstr("MiB needed")));
     }
+}
+
+// One node's part of the pool, as it was afterwards.
+class NodePool {
+public:
+    NodePool(NodeId node, std::size_t pages)
+        : file_("/sys/devices/system/node/node" + std::to_string(static_cast<int>(node)) +
+                "/hugepages/hugepages-2048kB/nr_hugepages"),
+          before_(detail::read_number(file_).value_or(0)) {
+        std::ofstream(file_) << pages;
+        usable_ = detail::read_number(file_) == pages;
+    }
+    ~NodePool() { std::ofstream(file_) << before_; }
+    NodePool(const NodePool&) = delete;
+    NodePool& operator=(const NodePool&) = delete;
+
+    [[nodiscard]] bool usable() const { return usable_; }
+
+private:
+    std::string file_;
+    std::size_t before_;
+    bool usable_ = false;
+};
+
+// Pages at home go before huge pages elsewhere, and the empty pool is no signal.
+TEST_P(Nodes, AnEmptyPoolOfOneNodeIsAStepDownThere) {
+    const NodePool first(nodes().front(), 8);
+    const NodePool last(nodes().back(), 1);
+    if (!first.usable() || !last.usable()) GTEST_SKIP() << "pools of huge pages are not ours";
+    const Region poor = region(8 * kMiB, Placement::on(nodes().back()));
+    expect_all_placed(poor.report());
+    EXPECT_EQ(bytes_on(poor.report(), nodes().back()), 8 * kMiB);
+    EXPECT_NE(poor.report().backing, Backing::hugetlb_2m);
+    if (GetParam() == HugePages::never) return;
+    EXPECT_THAT(poor.report().steps, ::testing::Contains(HasSubstr("has 1 of 4 pages free")));
+    const Region rich = region(8 * kMiB, Placement::on(nodes().front()));
+    EXPECT_EQ(rich.report().backing, Backing::hugetlb_2m);
+    expect_all_placed(rich.report());
+    expect_all_placed(
+        region(8 * kMiB, Placement::split({nodes().front(), nodes().back()}, {6 * kMiB, 8 * kMiB}))
+            .report());
 }
 
 TEST_P(Nodes, RequiredPlacementIsBoundAndKept) {

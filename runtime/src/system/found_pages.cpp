@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -84,12 +85,14 @@ FoundPages find_by_move_pages(const std::byte* start,
 
 // The kernel sums up each mapping. Where it has bound nothing, the parts share one, so only what a
 // node has beyond all its parts is known to be misplaced.
-FoundPages find_by_numa_maps(const std::byte* start, std::span<const Part> parts) {
+FoundPages find_by_numa_maps(const std::byte* start,
+                             std::span<const Part> parts,
+                             const std::filesystem::path& root) {
     const auto first = reinterpret_cast<std::uintptr_t>(start);
     const std::size_t total = total_of(parts);
     FoundPages found;
     std::size_t seen = 0;
-    std::ifstream stream("/proc/self/numa_maps");
+    std::ifstream stream(root / "proc/self/numa_maps");
     for (std::string line; std::getline(stream, line);) {
         std::uintptr_t address = 0;
         std::from_chars(line.data(), line.data() + line.size(), address, 16);
@@ -145,19 +148,22 @@ std::string misplacement(const FoundPages& found, std::span<const Part> parts) {
     const std::vector<NodeBytes> wanted = bytes_by_node(parts);
     if (wanted.empty() || found.misplaced_bytes + found.unverified_bytes == 0) return {};
     if (found.misplaced_bytes == 0) {
-        return fmt::format("placement: where {} of {} bytes stand cannot be seen by {}",
+        return fmt::format("placement: where {} of {} bytes stand is not told by {}",
                            found.unverified_bytes,
                            total_of(parts),
-                           verified_name(found.verified));
+                           found.verified == Verified::unknown ? "move_pages or numa_maps"
+                                                               : verified_name(found.verified));
     }
     std::vector<std::string> short_nodes;
     for (const auto& [node, bytes] : wanted) {
-        const NodeMemory memory = node_memory(static_cast<int>(node)).value_or(NodeMemory{});
-        if (bytes_on(found.nodes, node) < bytes)
-            short_nodes.push_back(fmt::format("node {} has {:.1f} MiB free, {:.1f} MiB of cache",
-                                              static_cast<int>(node),
-                                              mib(memory.free_bytes),
-                                              mib(memory.cache_bytes)));
+        if (bytes_on(found.nodes, node) >= bytes) continue;
+        const int number = static_cast<int>(node);
+        const std::optional<NodeMemory> memory = node_memory(number);
+        short_nodes.push_back(memory ? fmt::format("node {} has {:.1f} MiB free, {:.1f} of cache",
+                                                   number,
+                                                   mib(memory->free_bytes),
+                                                   mib(memory->cache_bytes))
+                                     : fmt::format("there is no node {}", number));
     }
     return fmt::format(
         "placement: {} of {} bytes are on other nodes; {} (end other programs "

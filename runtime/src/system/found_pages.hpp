@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <span>
 #include <string>
 
@@ -19,7 +20,9 @@ namespace slidekit::system::detail {
 [[nodiscard]] FoundPages find_by_move_pages(const std::byte* start,
                                             std::span<const Part> parts,
                                             std::size_t page);
-[[nodiscard]] FoundPages find_by_numa_maps(const std::byte* start, std::span<const Part> parts);
+[[nodiscard]] FoundPages find_by_numa_maps(const std::byte* start,
+                                           std::span<const Part> parts,
+                                           const std::filesystem::path& root = "/");
 
 /// What is wrong with what was found, with the remedy; empty where nothing is.
 [[nodiscard]] std::string misplacement(const FoundPages& found, std::span<const Part> parts);
