@@ -28,6 +28,15 @@ struct Cgroup {
     std::vector<std::filesystem::path> levels;
 };
 
+/// Memory of one node: unused, and taken by page cache that the kernel drops when it needs memory.
+struct NodeMemory {
+    std::uint64_t free_bytes = 0;
+    std::uint64_t cache_bytes = 0;
+
+    /// What can be taken without danger. Half of the cache is left, as part of it is in use.
+    [[nodiscard]] std::uint64_t room() const noexcept { return free_bytes + cache_bytes / 2; }
+};
+
 /// Memory that may still be used, and who sets the limit.
 struct MemoryRoom {
     std::uint64_t bytes = std::numeric_limits<std::uint64_t>::max();
@@ -41,6 +50,12 @@ struct MemoryRoom {
         remedy = mend;
     }
 };
+
+/// Left to the kernel (page tables) and to others beside an allocation of so many bytes.
+constexpr std::uint64_t headroom(std::uint64_t bytes) {
+    constexpr std::uint64_t kMost = std::uint64_t{64} << 20;
+    return bytes / 16 < kMost ? bytes / 16 : kMost;
+}
 
 /// The number that a file of /proc or /sys starts with; nothing where there is none ("max", "-1",
 /// no file).
@@ -63,6 +78,20 @@ inline std::uint64_t read_field(const std::filesystem::path& file, std::string_v
         if (rest >> value) return value;
     }
     return 0;
+}
+
+/// The numbers of a file that holds a list as "0-3,8"; empty where there is no such file.
+inline std::vector<int> read_list(const std::filesystem::path& file) {
+    std::ifstream stream(file);
+    std::vector<int> numbers;
+    int first = 0;
+    while (stream >> first) {
+        int last = first;
+        if (stream.peek() == '-' && !(stream.ignore() >> last)) break;
+        for (int number = first; number <= last; ++number) numbers.push_back(number);
+        if (stream.peek() == ',') stream.ignore();
+    }
+    return numbers;
 }
 
 inline bool has_item(const std::string& list, std::string_view item) {
@@ -183,6 +212,20 @@ inline void limit_by_rlimits(MemoryRoom& room, const std::filesystem::path& root
                      "RLIMIT_DATA",
                      "ulimit -d unlimited");
     }
+}
+
+/// Nothing where there is no such node.
+inline std::optional<NodeMemory> node_memory(int node, const std::filesystem::path& root = "/") {
+    const std::string number = std::to_string(node);
+    const std::filesystem::path file =
+        root / "sys/devices/system/node" / ("node" + number) / "meminfo";
+    if (!std::ifstream(file)) return std::nullopt;
+    const auto bytes_of = [&](std::string_view key) {
+        return read_field(file, "Node " + number + " " + std::string(key)) * 1024;
+    };
+    return NodeMemory{.free_bytes = bytes_of("MemFree:"),
+                      .cache_bytes = bytes_of("Active(file):") + bytes_of("Inactive(file):") +
+                                     bytes_of("SReclaimable:")};
 }
 
 inline MemoryRoom memory_room(const std::filesystem::path& root = "/") {

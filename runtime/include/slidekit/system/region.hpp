@@ -1,11 +1,13 @@
 // Big zeroed memory on the largest pages that can be had, with a report of what was got and why not
 // more.
 //
-// The ladder: hugetlb 2M -> transparent huge pages -> 4K. A step down is never an error unless
-// pages are required; each is recorded with its reason. Pages are populated with madvise, because
-// touching a hugetlb page of an empty pool is a SIGBUS while MADV_POPULATE_WRITE is an errno; and
-// only after a look at what is free, because populating more than that is a SIGKILL. Regions under
-// 2 MiB are on 4K pages by any policy.
+// The ladder: hugetlb 1G (only where asked for) -> hugetlb 2M -> transparent huge pages -> 4K. A
+// step down is never an error unless pages are required; each is recorded with its reason. Memory
+// of the right node on small pages goes before huge pages of another one. Pages are populated with
+// madvise, because touching a hugetlb page of an empty pool is a SIGBUS while MADV_POPULATE_WRITE
+// is an errno; and only after a look at what is free, because populating more than that is a
+// SIGKILL. Then every page is asked where it stands. Regions under 2 MiB are on 4K pages by any
+// policy.
 #pragma once
 
 #include <cstddef>
@@ -13,57 +15,38 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
 #include <slidekit/kernels/export.hpp>
-#include <slidekit/system/ids.hpp>
+#include <slidekit/system/placement.hpp>
 
 namespace slidekit::system {
 
 enum class HugePages { prefer, require, never };
-enum class Backing { hugetlb_2m, thp, base_4k };
+enum class Backing { hugetlb_1g, hugetlb_2m, thp, base_4k };
 
 [[nodiscard]] SLIDEKIT_API std::string_view backing_name(Backing backing) noexcept;
-
-/// Which nodes a region's pages shall stand on.
-struct Placement {
-    enum class Policy {
-        local,       // the node of the thread that touches a page first
-        domain,      // one node
-        interleave,  // page after page on the next of several nodes
-        split,       // cut into consecutive parts, each on a node of its own
-    };
-    Policy policy = Policy::local;
-    std::vector<NodeId> nodes = {};  // domain: one; split: one a part; unknown among them is local
-    std::vector<std::size_t> ends =
-        {};  // split: where each part ends, in bytes; the last is the size
-
-    [[nodiscard]] static Placement on(NodeId node) { return {Policy::domain, {node}, {}}; }
-    [[nodiscard]] static Placement interleaved(std::vector<NodeId> nodes) {
-        return {Policy::interleave, std::move(nodes), {}};
-    }
-    /// A page over a cut belongs to the part that it begins in.
-    [[nodiscard]] static Placement split(std::vector<NodeId> nodes, std::vector<std::size_t> ends) {
-        return {Policy::split, std::move(nodes), std::move(ends)};
-    }
-};
 
 struct RegionSpec {
     std::size_t bytes = 0;
     std::string tag;  // what it holds, for reports and errors: "output.weight"
     HugePages huge_pages = HugePages::prefer;
+    bool gigantic_pages = false;  // pages of 1 GiB are tried first, where the region is as large
     Placement placement = {};
+    Strictness placement_strictness = Strictness::prefer;
+    RunOnNode run_on = {};  // empty: the calling thread stands in for every node
 };
 
 /// What was got. bytes is what was asked for; mapped_bytes is rounded up to whole pages (of 2 MiB,
-/// where huge ones were tried).
+/// where huge ones were tried). Nodes and huge_bytes are as they were when the region was made.
 struct RegionReport {
     std::string tag;
     std::size_t bytes = 0;
     std::size_t mapped_bytes = 0;
-    std::size_t huge_bytes = 0;  // bytes really on huge pages when the region was made
+    std::size_t huge_bytes = 0;  // bytes really on huge pages
     Backing backing = Backing::base_4k;
+    Placement placement;             // as asked
+    FoundPages found;                // of mapped_bytes
     std::vector<std::string> steps;  // each step down, with its reason
 };
 
@@ -72,9 +55,9 @@ struct RegionReport {
 class SLIDEKIT_API Region {
 public:
     Region() noexcept = default;
-    /// Maps and populates. Throws Error (memory) where the memory cannot be had, or huge pages are
-    /// required and not all of it can be on them; the message lists every reason and the command
-    /// that mends it.
+    /// Maps, places, populates and verifies. Throws Error (memory) where the memory cannot be had,
+    /// or huge pages or nodes are required and not all of it can be on them; the message lists
+    /// every reason and the command that mends it.
     explicit Region(const RegionSpec& spec);
     Region(Region&& other) noexcept;
     Region& operator=(Region&& other) noexcept;
@@ -83,6 +66,8 @@ public:
     [[nodiscard]] std::byte* data() const noexcept { return data_; }
     [[nodiscard]] std::size_t bytes() const noexcept { return report_.bytes; }
     [[nodiscard]] const RegionReport& report() const noexcept { return report_; }
+    /// The report as it would be now: the kernel may have moved pages since (AutoNUMA, swapping).
+    [[nodiscard]] RegionReport report_now() const;
 
     /// The region as an array of T. T must be trivial; all-zero bytes are its initial value.
     template <class T>

@@ -2,6 +2,7 @@
 // was got.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -12,11 +13,18 @@
 
 namespace slidekit::system {
 
+/// Where a domain's memory stands: on its own node, or (to measure what that is worth) all of it on
+/// the first domain's.
+enum class MemoryPlace { owner, first };
+
 struct RuntimeConfig {
     unsigned threads = 0;  // as Executor takes it: 0 for one a processor that this process may use
     HugePages huge_pages = HugePages::prefer;
-    unsigned domains = 0;  // as Topology::cut takes it: 0 for one a memory node
+    bool gigantic_pages = false;  // as RegionSpec
+    unsigned domains = 0;         // as Topology::cut takes it: 0 for one a memory node
     Pinning pinning = Pinning::domain;
+    Strictness placement_strictness = Strictness::prefer;
+    MemoryPlace memory_place = MemoryPlace::owner;
 };
 
 /// Made once by a program and lent to what it builds. Thread-compatible. Must outlive what borrows
@@ -30,6 +38,9 @@ public:
 
     /// A zeroed region under this runtime's page policy; its report is kept. Throws Error (memory).
     [[nodiscard]] Region allocate(std::size_t bytes, std::string tag, Placement placement = {});
+    /// The same on each domain's node, for what is read everywhere: one region a domain, tagged
+    /// "tag.0", "tag.1", ... The caller keeps them equal.
+    [[nodiscard]] std::vector<Region> replicate(std::size_t bytes, const std::string& tag);
 
     /// Placements for allocate(): on a domain's node; page by page over all nodes; cut at `ends`
     /// (bytes, one a domain), each part on its domain's node. With one domain: local.
@@ -41,7 +52,10 @@ public:
     [[nodiscard]] const std::vector<RegionReport>& reports() const noexcept { return reports_; }
 
 private:
-    HugePages huge_pages_;
+    [[nodiscard]] Placement on_first() const;
+    void run_on(NodeId node, const std::function<void()>& function);
+
+    RuntimeConfig config_;
     Topology topology_;
     Executor executor_;
     std::vector<RegionReport> reports_;
