@@ -190,6 +190,17 @@ class GoodRuns(Case):
         recalls = [event["label_recall"] for event in events if "label_recall" in event]
         self.assertTrue(recalls and all(0 <= recall <= 1 for recall in recalls))
 
+    def test_log_ends_with_counters_or_the_reason_why_there_are_none(self):
+        log = self.dir / "log.jsonl"
+        self.train_run("--log", log)
+        telemetry = json.loads(log.read_text().splitlines()[-1])["telemetry"]
+        self.assertGreater(telemetry["seconds"], 0)
+        self.assertLessEqual({"cycles", "instructions", "llc_misses", "dtlb_load_misses", "remote_accesses"},
+                             set(telemetry["counters"]))
+        self.assertIn("thp_fault_alloc", telemetry["vmstat"])
+        for name, value in {**telemetry["counters"], **telemetry["vmstat"]}.items():
+            self.assertEqual(value is None, name in telemetry["unavailable"], name)
+
     def test_gz_crlf_and_cache_give_the_same_model(self):
         models = []
         for variant in ("plain", "cached", "gz", "crlf"):
