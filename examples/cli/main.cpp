@@ -1,6 +1,7 @@
 // The program `slidekit`: chooses a command, and turns errors into one line and an exit code.
 //
-// stdout carries results, stderr everything else. Exit 0 ok, 1 failed, 2 wrong usage.
+// stdout carries results, stderr everything else. Exit 0 ok, 1 failed, 2 wrong usage; `doctor` has
+// codes of its own.
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -35,6 +36,7 @@ int run(int argc, char** argv) {
         {"predict", slidekit::cli::add_predict(program)},
         {"inspect", slidekit::cli::add_inspect(program)},
         {"generate", slidekit::cli::add_generate(program)},
+        {"doctor", slidekit::cli::add_doctor(program)},
     };
     try {
         program.parse(argc, argv);
@@ -60,6 +62,8 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
     try {
         return run(argc, argv);
+    } catch (const slidekit::cli::Exit& exit) {
+        return exit.code;
     } catch (const slidekit::Error& error) {
         fmt::print(stderr, "slidekit: {}\n", error.what());
         return error.code() == slidekit::ErrorCode::usage ? kUsage : kFailed;

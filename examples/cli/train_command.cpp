@@ -11,6 +11,7 @@
 
 #include <slidekit/kernels/isa.hpp>
 #include <slidekit/system/error.hpp>
+#include <slidekit/system/telemetry.hpp>
 #include <slidekit/train/model_file.hpp>
 #include <slidekit/train/trainer.hpp>
 
@@ -161,11 +162,13 @@ void train(const TrainOptions& options, const std::string& command_line) {
                {"regions", regions_json(runtime)}});
     ProgressLine line(points.labels, training.max_seconds);
     Reporter reporter(log, line);
+    const system::Telemetry telemetry;
     const train::TrainResult result =
         train::train(network, points, test_set.view(), training, reporter);
+    const system::TelemetryReport counted = telemetry.since_start();
     if (!options.model.empty()) train::save_model(network, options.model);
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
-    reporter.write_done(result, wall.count(), options.model);
+    reporter.write_done(result, counted, wall.count(), options.model);
     print_result(output_name(options.output), result, points.labels);
 }
 

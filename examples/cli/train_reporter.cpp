@@ -25,6 +25,23 @@ ordered_json stages_json(const nn::StageSeconds& seconds) {
             {"input_backward", seconds.input_backward}};
 }
 
+// Counters by name, null where they could not be had; the reasons beside them.
+ordered_json telemetry_json(const system::TelemetryReport& report) {
+    ordered_json json = {{"seconds", report.seconds},
+                         {"counters", ordered_json::object()},
+                         {"vmstat", ordered_json::object()},
+                         {"unavailable", ordered_json::object()}};
+    const auto add = [&](const char* group, const std::vector<system::Count>& counts) {
+        for (const system::Count& count : counts) {
+            json[group][count.name] = count.value ? ordered_json(*count.value) : ordered_json();
+            if (!count.value) json["unavailable"][count.name] = count.reason;
+        }
+    };
+    add("counters", report.counters);
+    add("vmstat", report.kernel);
+    return json;
+}
+
 double per(std::uint64_t sum, std::uint64_t count) {
     return count == 0 ? 0 : static_cast<double>(sum) / static_cast<double>(count);
 }
@@ -82,6 +99,7 @@ void Reporter::on_evaluation(const train::EvalEvent& event) {
 }
 
 void Reporter::write_done(const train::TrainResult& result,
+                          const system::TelemetryReport& telemetry,
                           double wall_seconds,
                           const std::string& model) {
     log_.write("done",
@@ -96,6 +114,7 @@ void Reporter::write_done(const train::TrainResult& result,
                 {"active_per_sample", per(result.sums.active, result.sums.samples)},
                 {"out_of_time", result.out_of_time},
                 {"peak_rss_bytes", system::peak_rss_bytes()},
+                {"telemetry", telemetry_json(telemetry)},
                 {"model", model}});
 }
 

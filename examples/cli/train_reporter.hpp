@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <slidekit/system/telemetry.hpp>
 #include <slidekit/train/trainer.hpp>
 
 #include "progress.hpp"
@@ -19,8 +20,9 @@ public:
     void on_rebuild(const train::RebuildEvent& event) override;
     void on_evaluation(const train::EvalEvent& event) override;
 
-    /// The last event.
+    /// The last event. telemetry: of the training, evaluations included.
     void write_done(const train::TrainResult& result,
+                    const system::TelemetryReport& telemetry,
                     double wall_seconds,
                     const std::string& model);
 

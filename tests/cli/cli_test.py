@@ -4,9 +4,12 @@ Bad input must give one clear line that names file, line, value and remedy, the 
 output, and must leave existing files as they were.
 """
 
+import ctypes
+import errno
 import gzip
 import json
 import os
+import platform
 import random
 import re
 import resource
@@ -190,6 +193,17 @@ class GoodRuns(Case):
         recalls = [event["label_recall"] for event in events if "label_recall" in event]
         self.assertTrue(recalls and all(0 <= recall <= 1 for recall in recalls))
 
+    def test_log_ends_with_counters_or_the_reason_why_there_are_none(self):
+        log = self.dir / "log.jsonl"
+        self.train_run("--log", log)
+        telemetry = json.loads(log.read_text().splitlines()[-1])["telemetry"]
+        self.assertGreater(telemetry["seconds"], 0)
+        self.assertLessEqual({"cycles", "instructions", "llc_misses", "dtlb_load_misses", "remote_accesses"},
+                             set(telemetry["counters"]))
+        self.assertIn("thp_fault_alloc", telemetry["vmstat"])
+        for name, value in {**telemetry["counters"], **telemetry["vmstat"]}.items():
+            self.assertEqual(value is None, name in telemetry["unavailable"], name)
+
     def test_gz_crlf_and_cache_give_the_same_model(self):
         models = []
         for variant in ("plain", "cached", "gz", "crlf"):
@@ -250,6 +264,97 @@ class GoodRuns(Case):
         done = self.train_run("--huge-pages", "never", "--threads", 1, limit=limit)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("on 4K", done.stderr)
+
+
+class Refused(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
+
+
+def refuse(call):
+    """For `limit`: the kernel answers the system call with EPERM, as in a container with a seccomp filter."""
+    numbers = {"x86_64": {"mbind": 237, "madvise": 28, "perf_event_open": 298},
+               "aarch64": {"mbind": 235, "madvise": 233, "perf_event_open": 241}}[platform.machine()]
+
+    def limit():
+        lines = ((0x20, 0, 0, 0), (0x15, 0, 1, numbers[call]), (0x06, 0, 0, 0x50000 | errno.EPERM),
+                 (0x06, 0, 0, 0x7FFF0000))
+        program = Refused(len(lines), b"".join(struct.pack("HBBI", *line) for line in lines))
+        prctl = ctypes.CDLL(None).prctl
+        assert prctl(38, 1, 0, 0, 0) == 0 and prctl(22, 2, ctypes.byref(program)) == 0
+
+    return limit
+
+
+class Doctor(Case):
+    CODES = {"ok": 0, "degraded": 1, "broken": 2}
+
+    def examine(self, *options, **how):
+        done = run("doctor", "--json", *options, **how)
+        seen = json.loads(done.stdout)
+        self.assertEqual(done.returncode, self.CODES[seen["status"]], done.stdout)
+        return seen
+
+    def findings(self, seen, severity):
+        return "\n".join(f["what"] + "; " + f["mend"] for f in seen["findings"] if f["severity"] == severity)
+
+    def test_the_object_has_its_fields_and_the_page_the_same_status(self):
+        seen = self.examine()
+        self.assertLessEqual({"status", "kernel", "isa", "processors", "quota", "threads", "unbound", "domains",
+                              "memory_only", "topology_note", "tbb", "memory", "pages", "system_calls", "counters",
+                              "jemalloc", "probes", "findings"}, set(seen))
+        self.assertIn(seen["isa"]["active"], seen["isa"]["available"])
+        self.assertEqual(len(seen["probes"]), len(seen["domains"]))
+        for probe in seen["probes"]:
+            self.assertIn(sum(probe["bytes_by_node"].values()), (0, probe["bytes"]))  # 0: move_pages is refused
+        for finding in seen["findings"]:
+            self.assertTrue(all(finding.values()), finding)
+        page = run("doctor")
+        self.assertEqual(page.returncode, self.CODES[seen["status"]])
+        self.assertTrue(page.stdout.startswith(f"slidekit doctor: {seen['status']}\n"), page.stdout)
+        self.assertEqual(page.stdout.count("\ndomain "), len(seen["domains"]))
+
+    def test_options_of_the_machine_are_followed(self):
+        seen = self.examine("--threads", 3, "--huge-pages", "never", env={"SLIDEKIT_ISA": "scalar"})
+        self.assertEqual((seen["threads"], seen["isa"]["active"]), (3, "scalar"))
+        self.assertEqual(seen["probes"][0]["pages"], "4K")
+        self.assertIn("--huge-pages never", self.findings(seen, "info"))
+        self.assert_fails(run("doctor", "--isa", "mmx"), "mmx", code=2)
+        self.assert_fails(run("doctor", "--jason"), "--jason.*slidekit doctor --help", code=2)
+
+    def test_another_machine_by_description(self):
+        machine = {"HWLOC_SYNTHETIC": "pack:2 [numa(memory=1GB)] core:2 pu:1", "HWLOC_THISSYSTEM": "0"}
+        seen = self.examine(env=machine)
+        self.assertEqual([d["cpus"] for d in seen["domains"]], ["0-1", "2-3"])
+        self.assertEqual([(d["node"], d["tbb_id"], d["package"]) for d in seen["domains"]], [(0, 0, 0), (1, 1, 1)])
+
+    def test_a_description_that_cannot_be_followed_is_degraded(self):
+        for also in ({}, {"HWLOC_COMPONENTS": "xml,stop"}):
+            seen = self.examine(env={"HWLOC_XMLFILE": "/nonexistent/machine.xml", **also})
+            self.assertEqual(seen["status"], "degraded")
+            self.assertRegex(self.findings(seen, "degraded"), "HWLOC_XMLFILE=/nonexistent/machine.xml.*unset HWLOC_XML")
+            self.assertGreaterEqual(seen["processors"], 1)
+
+    def test_one_processor(self):
+        last = max(os.sched_getaffinity(0))
+        seen = self.examine(limit=lambda: os.sched_setaffinity(0, {last}))
+        self.assertEqual((seen["processors"], seen["threads"], seen["domains"][0]["cpus"]), (1, 1, str(last)))
+
+    def test_refused_calls_are_named_and_their_weight_is_judged(self):
+        seen = self.examine(limit=refuse("mbind"))
+        self.assertEqual(seen["system_calls"]["mbind"], "Operation not permitted")
+        self.assertRegex(self.findings(seen, "degraded"), "mbind.*SYS_NICE")
+        seen = self.examine(limit=refuse("perf_event_open"))
+        self.assertRegex(self.findings(seen, "info"), "perf_event_open.*perf_event_paranoid")
+        self.assertNotIn("perf_event_open", self.findings(seen, "degraded"))
+        self.assertRegex(seen["counters"]["cycles"], "container|paranoid")
+
+    def test_no_huge_pages_is_degraded_and_no_memory_is_broken(self):
+        seen = self.examine(limit=lambda: ctypes.CDLL(None).prctl(41, 1, 0, 0, 0))  # PR_SET_THP_DISABLE
+        if all(probe["pages"] == "4K" for probe in seen["probes"]):
+            self.assertRegex(self.findings(seen, "degraded"), "huge pages are off for this process")
+        seen = self.examine("--huge-pages", "never", limit=refuse("madvise"))
+        self.assertEqual(seen["status"], "broken")
+        self.assertRegex(self.findings(seen, "broken"), "domain 0: probe: 8388608 bytes.*not permitted")
 
 
 class BadFiles(Case):

@@ -184,7 +184,9 @@ TEST(TopologyCut, HasEveryProcessorOnceWhereThereAreEnough) {
     Topology two{.domains = {{.os_node = NodeId{0}, .package = 0, .cpus = {0, 1, 2, 3}},
                              {.os_node = NodeId{1}, .package = 1, .cpus = {4, 5, 6, 7}}},
                  .memory_only = {},
-                 .note = {}};
+                 .note = {},
+                 .quota = {},
+                 .memory_max = {}};
     for (const unsigned count : {0U, 1U, 2U, 3U, 4U, 8U}) {
         const Topology cut = two.cut(count);
         EXPECT_EQ(cut.domains.size(), count == 0 ? 2U : count);
@@ -199,8 +201,8 @@ TEST(TopologyCut, HasEveryProcessorOnceWhereThereAreEnough) {
 }
 
 TEST(TopologyCut, GivesEachDomainAProcessorEvenWhereThereAreFewer) {
-    const Topology one{
-        .domains = {{.os_node = NodeId{0}, .cpus = {5}}}, .memory_only = {}, .note = {}};
+    Topology one;
+    one.domains = {{.os_node = NodeId{0}, .cpus = {5}}};
     const Topology cut = one.cut(3);
     ASSERT_EQ(cut.domains.size(), 3U);
     for (const Domain& domain : cut.domains) EXPECT_EQ(domain.cpus, std::vector<int>{5});

@@ -103,6 +103,17 @@ TEST(MemoryRoom, APathOutsideTheMountFallsBackOnItsRoot) {
     EXPECT_EQ(memory_room(machine.root()).bytes, 4 * kMiB);
 }
 
+TEST(CgroupMemoryMax, IsTheLeastOfAllLevelsAndNothingWithoutALimit) {
+    const Machine machine("0::/jobs/train\n", kUnified);
+    machine.write("sys/fs/cgroup/jobs/train/memory.max", "max\n");
+    EXPECT_EQ(cgroup_memory_max(machine.root()), std::nullopt);
+    machine.write("sys/fs/cgroup/jobs/memory.max", "104857600\n");
+    EXPECT_EQ(cgroup_memory_max(machine.root()), 100 * kMiB);
+    const Machine old("4:memory:/\n", kVersion1);
+    old.write("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+    EXPECT_EQ(cgroup_memory_max(old.root()), std::nullopt);
+}
+
 TEST(ProcessorQuota, IsRoundedUpAndTheLeastLevelWins) {
     const Machine machine("0::/jobs/train\n", kUnified);
     machine.write("sys/fs/cgroup/jobs/train/cpu.max", "400000 100000\n");

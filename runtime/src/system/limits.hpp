@@ -177,6 +177,21 @@ inline std::optional<unsigned> processor_quota(const std::filesystem::path& root
     return least;
 }
 
+/// Bytes that the cgroups around this process may use at most; nothing where they are not limited.
+inline std::optional<std::uint64_t> cgroup_memory_max(const std::filesystem::path& root = "/") {
+    constexpr auto kUnlimited =
+        static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) >> 1;
+    const Cgroup cgroup = find_cgroup("memory", root);
+    std::optional<std::uint64_t> least;
+    for (const std::filesystem::path& level : cgroup.levels) {
+        const auto most =
+            read_number(level / (cgroup.unified ? "memory.max" : "memory.limit_in_bytes"));
+        // Version 1 writes "no limit" as the largest number of whole pages.
+        if (most && *most < kUnlimited) least = std::min(*most, least.value_or(*most));
+    }
+    return least;
+}
+
 inline void limit_by_cgroup(MemoryRoom& room, const std::filesystem::path& root) {
     const Cgroup cgroup = find_cgroup("memory", root);
     const bool unified = cgroup.unified;
