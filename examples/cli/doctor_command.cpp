@@ -34,28 +34,14 @@ std::string jemalloc_version() {
     return text.substr(0, text.find('-'));
 }
 
-// Maps, places and looks at memory of one domain, as a run would.
+// Maps, places and verifies memory of one domain, as a run would.
 Probe probe_domain(system::Runtime& runtime, std::size_t domain) {
     constexpr std::size_t kBytes = std::size_t{8} << 20;
-    Probe probe;
     try {
-        system::Region region;
-        runtime.executor().run_in_domain(
-            domain, [&] { region = runtime.allocate(kBytes, "probe", runtime.on_domain(domain)); });
-        const system::RegionReport& report = region.report();
-        probe.backing = report.backing;
-        probe.bytes = report.mapped_bytes;
-        probe.huge_bytes = report.huge_bytes;
-        probe.steps = report.steps;
-        probe.nodes = bytes_by_node(region.data(), report.mapped_bytes);
-        const NodeId own = runtime.topology().domains[domain].os_node;
-        for (const auto& [node, bytes] : probe.nodes)
-            if (own != NodeId::unknown && node != own && node != NodeId::unknown)
-                probe.misplaced_bytes += bytes;
+        return {.region = runtime.allocate(kBytes, "probe", runtime.on_domain(domain)).report()};
     } catch (const Error& error) {
-        probe.error = error.what();
+        return {.error = error.what()};
     }
-    return probe;
 }
 
 bool hwloc_is_told() {

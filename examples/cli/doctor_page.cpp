@@ -98,15 +98,18 @@ ordered_json probes_json(const Examination& seen) {
             list.push_back({{"error", probe.error}});
             continue;
         }
+        const system::RegionReport& region = probe.region;
         ordered_json nodes = ordered_json::object();
-        for (const auto& [node, bytes] : probe.nodes)
-            nodes[node == NodeId::unknown ? "unknown" : std::to_string(number(node))] = bytes;
-        list.push_back({{"bytes", probe.bytes},
-                        {"pages", system::backing_name(probe.backing)},
-                        {"huge_bytes", probe.huge_bytes},
+        for (const system::NodeBytes& part : region.found.nodes)
+            nodes[std::to_string(number(part.node))] = part.bytes;
+        list.push_back({{"bytes", region.mapped_bytes},
+                        {"pages", system::backing_name(region.backing)},
+                        {"huge_bytes", region.huge_bytes},
                         {"bytes_by_node", nodes},
-                        {"misplaced_bytes", probe.misplaced_bytes},
-                        {"steps", probe.steps}});
+                        {"misplaced_bytes", region.found.misplaced_bytes},
+                        {"unverified_bytes", region.found.unverified_bytes},
+                        {"verified", system::verified_name(region.found.verified)},
+                        {"steps", region.steps}});
     }
     return list;
 }
@@ -164,21 +167,17 @@ std::string domain_line(const Examination& seen, std::size_t d) {
     return line;
 }
 
-std::string probe_line(const Examination& seen, std::size_t d) {
-    const Probe& probe = seen.probes[d];
+std::string probe_line(const Probe& probe) {
     if (!probe.error.empty()) return probe.error;
-    std::vector<std::string> places;
-    for (const auto& [node, bytes] : probe.nodes) {
-        places.push_back(node == NodeId::unknown
-                             ? fmt::format("{} unknown", size_text(bytes))
-                             : fmt::format("{} on node {}", size_text(bytes), number(node)));
-    }
-    return fmt::format("{} on {}; {}; {} misplaced",
-                       size_text(probe.bytes),
-                       system::backing_name(probe.backing),
-                       places.empty() ? "the kernel does not tell where"
-                                      : fmt::format("{}", fmt::join(places, ", ")),
-                       size_text(probe.misplaced_bytes));
+    const system::RegionReport& region = probe.region;
+    std::string line = fmt::format(
+        "{} on {}", size_text(region.mapped_bytes), system::backing_name(region.backing));
+    for (const system::NodeBytes& part : region.found.nodes)
+        line += fmt::format(", {} on node {}", size_text(part.bytes), number(part.node));
+    return line + fmt::format("; {} misplaced, {} unknown (verified by {})",
+                              size_text(region.found.misplaced_bytes),
+                              size_text(region.found.unverified_bytes),
+                              system::verified_name(region.found.verified));
 }
 
 std::string counters_line(const Examination& seen) {
@@ -291,7 +290,7 @@ std::string doctor_page(const Examination& seen, const std::vector<Finding>& fin
     line("counters", counters_line(seen));
     line("allocator", seen.jemalloc.empty() ? "the C library's" : "jemalloc " + seen.jemalloc);
     for (std::size_t d = 0; d < seen.probes.size(); ++d)
-        line(fmt::format("probe {}", d), probe_line(seen, d));
+        line(fmt::format("probe {}", d), probe_line(seen.probes[d]));
     if (!findings.empty()) page += "\n";
     for (const Finding& finding : findings) {
         line(std::string(severity_name(finding.severity)), finding.what);

@@ -37,7 +37,7 @@ bool any_memory(const Examination& seen) {
 
 bool any_huge_page(const Examination& seen) {
     return std::any_of(seen.probes.begin(), seen.probes.end(), [](const Probe& probe) {
-        return probe.huge_bytes > 0;
+        return probe.region.huge_bytes > 0;
     });
 }
 
@@ -173,12 +173,10 @@ void judge_calls(const Examination& seen, Findings& findings) {
             findings.push_back(
                 {severity, fmt::format("{}: {}", call, std::strerror(error)), cost, mend});
         };
-    // A kernel without NUMA has no such call, and no node to place memory on.
-    const bool no_numa = seen.error_of("mbind") == ENOSYS && !several;
     refused("mbind",
-            no_numa ? Severity::info : Severity::degraded,
-            no_numa ? "nothing with one node"
-                    : "pages are placed by the thread that touches them first",
+            several ? Severity::degraded : Severity::info,
+            several ? "pages are placed by a thread of their domain that touches them first"
+                    : "nothing with one memory node",
             kAllowNuma);
     refused("move_pages",
             Severity::info,
@@ -198,35 +196,45 @@ void judge_calls(const Examination& seen, Findings& findings) {
             "sysctl kernel.perf_event_paranoid=2; docker run --cap-add PERFMON");
 }
 
-// What the region says about its node, not about pages.
-std::string placing_steps(const Probe& probe) {
+// What the region says about nodes, not about pages.
+std::string placing_steps(const system::RegionReport& region) {
     std::string text;
-    for (const std::string& step : probe.steps)
-        if (step.starts_with("node ")) text += "; " + step;
+    for (const std::string& step : region.steps)
+        if (step.starts_with("node") || step.starts_with("placement")) text += "; " + step;
     return text;
 }
 
 void judge_probes(const Examination& seen, Findings& findings) {
     for (std::size_t d = 0; d < seen.probes.size(); ++d) {
         const Probe& probe = seen.probes[d];
+        const system::FoundPages& found = probe.region.found;
         if (!probe.error.empty()) {
             findings.push_back({Severity::broken,
                                 fmt::format("domain {}: {}", d, probe.error),
                                 "nothing can be trained",
                                 "end other programs, or raise the limit that is named"});
-        } else if (probe.misplaced_bytes > 0) {
+        } else if (found.misplaced_bytes > 0) {
             findings.push_back({Severity::degraded,
                                 fmt::format("domain {}: {} of {} are not on node {}{}",
                                             d,
-                                            size_text(probe.misplaced_bytes),
-                                            size_text(probe.bytes),
+                                            size_text(found.misplaced_bytes),
+                                            size_text(probe.region.mapped_bytes),
                                             static_cast<int>(seen.topology.domains[d].os_node),
-                                            placing_steps(probe)),
+                                            placing_steps(probe.region)),
                                 kRemoteCost,
                                 seen.hwloc_is_told
                                     ? kUnset
                                     : "free memory of that node (numastat -m shows it), or allow "
                                       "mbind"});
+        } else if (found.unverified_bytes > 0) {
+            findings.push_back({Severity::info,
+                                fmt::format("domain {}: the kernel does not tell where {} of {} "
+                                            "stand",
+                                            d,
+                                            size_text(found.unverified_bytes),
+                                            size_text(probe.region.mapped_bytes)),
+                                "memory on the wrong node would not be noticed",
+                                kAllowNuma});
         }
     }
 }

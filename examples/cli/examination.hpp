@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,15 +16,10 @@
 
 namespace slidekit::cli {
 
-/// Memory that was mapped, placed and looked at on one domain.
+/// Memory that was mapped, placed and verified on one domain.
 struct Probe {
     std::string error = {};  // empty: it was had
-    system::Backing backing = system::Backing::base_4k;
-    std::size_t bytes = 0;
-    std::size_t huge_bytes = 0;
-    std::map<NodeId, std::size_t> nodes = {};  // bytes by node; empty: the kernel does not tell
-    std::size_t misplaced_bytes = 0;
-    std::vector<std::string> steps = {};  // down the ladder of pages, with reasons
+    system::RegionReport region = {};
 };
 
 struct Examination {

@@ -113,17 +113,4 @@ std::vector<SystemCall> try_system_calls(NodeId node) {
             {"perf_event_open", try_perf_event_open()}};
 }
 
-std::map<NodeId, std::size_t> bytes_by_node(const std::byte* start, std::size_t bytes) {
-    const std::size_t page = page_bytes();
-    std::vector<const void*> pages;
-    for (std::size_t at = 0; at < bytes; at += page) pages.push_back(start + at);
-    std::vector<int> status(pages.size(), -1);
-    if (error_of(SYS_move_pages, 0, pages.size(), pages.data(), nullptr, status.data(), 0) != 0)
-        return {};
-    std::map<NodeId, std::size_t> found;
-    for (const int node : status)
-        found[node < 0 ? NodeId::unknown : static_cast<NodeId>(node)] += page;
-    return found;
-}
-
 }  // namespace slidekit::cli

@@ -2,9 +2,6 @@
 // own.
 #pragma once
 
-#include <cstddef>
-#include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,10 +17,5 @@ struct SystemCall {
 /// mbind, set_mempolicy, move_pages, madvise_populate, sched_setaffinity, perf_event_open. node:
 /// one that memory may be placed on.
 [[nodiscard]] std::vector<SystemCall> try_system_calls(NodeId node);
-
-/// Bytes of touched memory by the node that they stand on; NodeId::unknown for those that the
-/// kernel does not tell. Empty where it refuses.
-[[nodiscard]] std::map<NodeId, std::size_t> bytes_by_node(const std::byte* start,
-                                                          std::size_t bytes);
 
 }  // namespace slidekit::cli

@@ -17,7 +17,7 @@
 #include <gtest/gtest.h>
 
 #include "child.hpp"
-#include "refused_calls.hpp"
+#include "deny.hpp"
 #include "system/vmstat.hpp"
 #include "temporary_folder.hpp"
 
@@ -91,7 +91,7 @@ TEST(Telemetry, CountsAllocatedPagesOfTheMachine) {
 TEST(Telemetry, SaysThatAContainerOrTheKernelRefuses) {
     for (const int error : {EPERM, EACCES, ENOSYS, ENOENT}) {
         EXPECT_EQ(exit_code_in_child([&] {
-                      if (!testing::refuse_calls({SYS_perf_event_open}, error)) return 1;
+                      if (!testing::deny({SYS_perf_event_open}, error)) return 1;
                       const TelemetryReport report = Telemetry().since_start();
                       if (error == ENOSYS) return all_counters_say(report, "no perf_event") ? 0 : 2;
                       if (error == ENOENT) return all_counters_say(report, "processor") ? 0 : 3;
