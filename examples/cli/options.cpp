@@ -57,6 +57,32 @@ void add_machine_options(CLI::App& command, MachineOptions& options) {
     command.add_option("--huge-pages", options.huge_pages, "prefer, require or never")
         ->transform(CLI::CheckedTransformer(kHugePages).description(""))
         ->default_str("prefer");
+    command
+        .add_option("--domains",
+                    options.domains,
+                    "Memory domains that layers are cut over (0: one a memory node)")
+        ->capture_default_str()
+        ->check(CLI::Range(0U, system::kMostDomains));
+    static const std::map<std::string, system::Pinning> kPinning = {
+        {"none", system::Pinning::none},
+        {"domain", system::Pinning::domain},
+        {"processor", system::Pinning::processor}};
+    command
+        .add_option("--pin",
+                    options.pinning,
+                    "Threads run where the system puts them (none), on their domain's processors "
+                    "(domain), each on one (processor)")
+        ->transform(CLI::CheckedTransformer(kPinning).description(""))
+        ->default_str("domain");
+    static const std::map<std::string, Place> kPlace = {
+        {"prefer", Place::prefer}, {"require", Place::require}, {"first", Place::first}};
+    command
+        .add_option("--placement",
+                    options.place,
+                    "A domain's memory stands on its node: prefer, require, or all on the first "
+                    "one's, for comparison (first)")
+        ->transform(CLI::CheckedTransformer(kPlace).description(""))
+        ->default_str("prefer");
     command.add_option("--isa",
                        options.isa,
                        "Highest instruction set: scalar, avx2, avx512 or avx512bf16 (default: the "
@@ -78,7 +104,15 @@ system::Runtime start_runtime(const MachineOptions& options) {
     } else if (!kernels::isa_complaint().empty()) {
         fmt::print(stderr, "slidekit: {}\n", kernels::isa_complaint());
     }
-    return system::Runtime({.threads = options.threads, .huge_pages = options.huge_pages});
+    return system::Runtime(
+        {.threads = options.threads,
+         .huge_pages = options.huge_pages,
+         .domains = options.domains,
+         .pinning = options.pinning,
+         .placement_strictness = options.place == Place::require ? system::Strictness::require
+                                                                 : system::Strictness::prefer,
+         .memory_place = options.place == Place::first ? system::MemoryPlace::first
+                                                       : system::MemoryPlace::owner});
 }
 
 nn::Mix parse_mix(const std::string& text) {

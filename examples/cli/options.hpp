@@ -15,9 +15,16 @@
 namespace slidekit::cli {
 
 /// Where and how a command runs.
+/// Where each domain's memory stands: on its node if it can be had, or else not at all, or all on
+/// the first domain's (to see what placement is worth).
+enum class Place { prefer, require, first };
+
 struct MachineOptions {
     unsigned threads = 0;
     system::HugePages huge_pages = system::HugePages::prefer;
+    unsigned domains = 0;
+    system::Pinning pinning = system::Pinning::domain;
+    Place place = Place::prefer;
     std::string isa;
 };
 void add_machine_options(CLI::App& command, MachineOptions& options);

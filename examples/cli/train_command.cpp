@@ -71,13 +71,15 @@ void say_setup(const TrainOptions& options,
     if (const auto* lsh = std::get_if<nn::LshOutput>(&config.output)) {
         fmt::print(stderr, "sampling: {}\n", sampling_text(*lsh, training, options));
     }
+    const std::size_t domains = runtime.topology().domains.size();
     fmt::print(stderr,
-               "network: {} -> {} -> {}, {} estimated; {} threads, {}\n",
+               "network: {} -> {} -> {}, {} estimated; {} threads, {}{}\n",
                config.features,
                config.hidden,
                config.labels,
                bytes_text(static_cast<double>(bytes)),
                runtime.executor().threads(),
+               domains == 1 ? "" : fmt::format("{} domains, ", domains),
                kernels::isa_name(kernels::active_isa()));
 }
 
@@ -93,6 +95,28 @@ void say_pages(const system::Runtime& runtime) {
     for (const auto& [backing, bytes] : by_backing)
         text += fmt::format("{}{} on {}", text.empty() ? "" : ", ", bytes_text(bytes), backing);
     fmt::print(stderr, "memory: {}{}\n", text, reason.empty() ? "" : "; " + reason);
+    double misplaced = 0;
+    for (const system::RegionReport& region : runtime.reports())
+        misplaced += static_cast<double>(region.found.misplaced_bytes);
+    if (misplaced > 0)
+        fmt::print(stderr, "memory: {} on other nodes than asked\n", bytes_text(misplaced));
+}
+
+ordered_json domains_json(const system::Topology& topology) {
+    ordered_json domains = ordered_json::array();
+    for (const system::Domain& domain : topology.domains) {
+        domains.push_back({{"node", static_cast<int>(domain.os_node)},
+                           {"package", domain.package},
+                           {"cpus", domain.cpus}});
+    }
+    return domains;
+}
+
+ordered_json nodes_json(const system::FoundPages& found) {
+    ordered_json nodes = ordered_json::object();
+    for (const auto& [node, bytes] : found.nodes)
+        nodes[std::to_string(static_cast<int>(node))] = bytes;
+    return nodes;
 }
 
 ordered_json regions_json(const system::Runtime& runtime) {
@@ -102,6 +126,10 @@ ordered_json regions_json(const system::Runtime& runtime) {
                            {"bytes", region.bytes},
                            {"huge_bytes", region.huge_bytes},
                            {"pages", system::backing_name(region.backing)},
+                           {"nodes", nodes_json(region.found)},
+                           {"misplaced_bytes", region.found.misplaced_bytes},
+                           {"unverified_bytes", region.found.unverified_bytes},
+                           {"verified", system::verified_name(region.found.verified)},
                            {"steps", region.steps}});
     }
     return regions;
@@ -153,7 +181,8 @@ void train(const TrainOptions& options, const std::string& command_line) {
                {"options", options_json(options, training, config)},
                {"isa", kernels::isa_name(kernels::active_isa())},
                {"threads", runtime.executor().threads()},
-               {"domains", runtime.topology().domains.size()},
+               {"domains", domains_json(runtime.topology())},
+               {"unbound_threads", runtime.executor().unbound()},
                {"points", points.points},
                {"test_points", test_set.view().points},
                {"features", points.features},

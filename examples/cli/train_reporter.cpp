@@ -61,6 +61,7 @@ void Reporter::on_step(const train::StepEvent& event) {
                 {"batch_p_at_1", per(sums.correct, sums.samples)},
                 {"active_per_sample", per(sums.active, sums.samples)},
                 {"rows_touched", per(sums.rows_touched, event.steps)},
+                {"remote_row_share", per(sums.rows_remote, sums.rows_touched)},
                 {"stage_seconds", stages_json(sums.seconds)}});
 }
 
@@ -112,6 +113,7 @@ void Reporter::write_done(const train::TrainResult& result,
                 {"rebuild_seconds", result.rebuild_seconds},
                 {"stage_seconds", stages_json(result.sums.seconds)},
                 {"active_per_sample", per(result.sums.active, result.sums.samples)},
+                {"remote_row_share", per(result.sums.rows_remote, result.sums.rows_touched)},
                 {"out_of_time", result.out_of_time},
                 {"peak_rss_bytes", system::peak_rss_bytes()},
                 {"telemetry", telemetry_json(telemetry)},
