@@ -167,6 +167,24 @@ class GoodRuns(Case):
         self.train_run("--model", other, "--seed", 8)
         self.assertNotEqual(other.read_bytes(), models[0])
 
+    def test_any_number_of_domains_gives_the_same_bits(self):
+        models = []
+        for options in ([], ["--domains", 1], ["--domains", 2], ["--domains", 3, "--threads", 1],
+                        ["--domains", 2, "--pin", "processor"], ["--domains", 2, "--placement", "first"]):
+            model, log = self.dir / "model.safetensors", self.dir / "log.jsonl"
+            done = self.train_run("--model", model, "--log", log, *options)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            models.append(model.read_bytes())
+            events = [json.loads(line) for line in log.read_text().splitlines()]
+            if "--domains" in options:
+                self.assertEqual(len(events[0]["domains"]), options[1])
+            for region in events[0]["regions"]:
+                self.assertIn(region["verified"], ("one node", "move_pages", "numa_maps", "unknown"))
+                if "first" not in options:
+                    self.assertEqual(region["misplaced_bytes"], 0, region)
+            self.assertGreaterEqual(events[-1]["remote_row_share"], 0)
+        self.assertEqual(len(set(models)), 1)
+
     def test_levels_agree_and_the_log_names_the_one_in_use(self):
         precisions = []
         for isa in ("scalar", "avx2", "avx512", "avx512bf16"):
@@ -445,6 +463,12 @@ class BadFiles(Case):
 
 
 class BadUsage(Case):
+    def test_domains_that_cannot_be(self):
+        self.assert_fails(self.train_run("--domains", 65), r"--domains.*65", code=2)
+        self.assert_fails(self.train_run("--placement", "node0"), r"--placement.*node0", code=2)
+        self.assert_fails(self.train_run("--pin", "all"), r"--pin.*all", code=2)
+        self.assert_fails(self.train_run("--domains", 2, "--sampling", "standout"), r"standout.*one domain", code=2)
+
     def test_flags_with_a_mistake(self):
         for flags, pattern in [
             (("--hash-k", 0), "--hash-k"),

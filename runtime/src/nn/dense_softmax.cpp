@@ -12,6 +12,7 @@
 #include <slidekit/kernels/dot.hpp>
 
 #include "nn/exchange.hpp"
+#include "system/task.hpp"
 
 namespace slidekit::nn {
 
@@ -259,6 +260,8 @@ void DenseSoftmax::update_piece(const OutputStep& step, std::size_t piece, Scrat
 void DenseSoftmax::step(const OutputStep& step,
                         StepReport& report,
                         std::span<const std::uint32_t> chosen) {
+    static const system::TaskName kTask("dense_softmax");
+    const system::Task whole(kTask);
     StageClock clock;
     samples_ = step.batch.points;
     choose_rows(step, chosen);

@@ -6,6 +6,8 @@
 #include <slidekit/kernels/activation.hpp>
 #include <slidekit/kernels/axpy.hpp>
 
+#include "system/task.hpp"
+
 namespace slidekit::nn {
 
 using kernels::RowMatrix;
@@ -54,6 +56,8 @@ void InputLayer::backward(system::Executor& executor,
                           RowMatrix<const float> hidden,
                           RowMatrix<float> gradient,
                           const UpdateRule& rule) {
+    static const system::TaskName kTask("input_backward");
+    const system::Task stage(kTask);
     runs_.resize(batch.points);
     std::fill(bias_gradient_.begin(), bias_gradient_.end(), 0.0F);
     for (std::size_t s = 0; s < batch.points; ++s) {

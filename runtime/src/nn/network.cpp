@@ -23,6 +23,7 @@
 #include "nn/linear_scan.hpp"
 #include "nn/retrieval.hpp"
 #include "nn/sampled_softmax.hpp"
+#include "system/task.hpp"
 
 namespace slidekit::nn {
 
@@ -205,6 +206,8 @@ StepReport Network::train_step(const data::PointsView& batch,
                                const UpdateRule& rule,
                                std::uint64_t step,
                                const Regularisers& regularisers) {
+    static const system::TaskName kTask("train_step");
+    const system::Task whole(kTask);
     State& state = *state_;
     StepReport report;
     StageClock clock;

@@ -15,6 +15,8 @@
 #include <slidekit/system/error.hpp>
 #include <slidekit/system/random.hpp>
 
+#include "system/task.hpp"
+
 namespace slidekit::nn {
 
 using kernels::RowMatrix;
@@ -121,6 +123,8 @@ void SampledSoftmax::lay_out_slots(const data::PointsView& batch) {
 }
 
 void SampledSoftmax::hash(const OutputStep& step) {
+    static const system::TaskName kTask("hash");
+    const system::Task stage(kTask);
     const bool scans = uses_scan(config_.sampling);
     if (!retrieving() && !scans) return;
     retrieval_.observe(step.hidden);  // prediction may look up what training has scanned
@@ -145,6 +149,8 @@ void SampledSoftmax::hash(const OutputStep& step) {
 
 // Each shard's best for each sample. A rebuild's slice runs beside, its larger pieces first.
 void SampledSoftmax::propose(const OutputStep& step) {
+    static const system::TaskName kTask("propose");
+    const system::Task stage(kTask);
     using Round = RowTables::Round;
     RowTables& tables = retrieval_.row_tables();
     for_each_shard(executor_, blocks_, exchange_, [&](std::size_t shard) {
@@ -221,6 +227,8 @@ void SampledSoftmax::merge(std::size_t sample, Chooser& chooser) const {
 }
 
 void SampledSoftmax::choose(const OutputStep& step) {
+    static const system::TaskName kTask("choose");
+    const system::Task stage(kTask);
     using Round = RowTables::Round;
     RowTables& tables = retrieval_.row_tables();
     const std::size_t domains = executor_.domains();
@@ -341,6 +349,8 @@ void SampledSoftmax::refresh(std::span<const std::uint32_t> ids) {
 
 // Pieces are shared out among the blocks by their work, at least one to each that has any.
 void SampledSoftmax::group() {
+    static const system::TaskName kTask("group");
+    const system::Task stage(kTask);
     work_.resize_by_block(1);
     for_each_shard(executor_, blocks_, exchange_, [&](std::size_t s) {
         Shard& shard = *shards_[s];
@@ -382,6 +392,8 @@ void SampledSoftmax::group() {
 }
 
 void SampledSoftmax::forward(const OutputStep& step) {
+    static const system::TaskName kTask("forward");
+    const system::Task stage(kTask);
     for_each_shard(executor_, blocks_, exchange_, [&](std::size_t s) {
         const Grouping& grouping = shards_[s]->grouping;
         executor_.for_each(grouping.pieces(), [&](std::size_t piece, system::Worker) {
@@ -563,6 +575,8 @@ void SampledSoftmax::update(const OutputStep& step, Shard& shard, std::size_t pi
 }
 
 void SampledSoftmax::backward(const OutputStep& step) {
+    static const system::TaskName kTask("backward");
+    const system::Task stage(kTask);
     constexpr std::size_t kSumsPerTask = 16;
     const std::size_t dim = parameters_.dim();
     const std::size_t stride = padded_stride(dim);
