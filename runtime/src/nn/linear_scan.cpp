@@ -166,18 +166,20 @@ void LinearScan::top_of_block(RowMatrix<const float> hidden,
     for (std::size_t s = 0; s < found.size(); ++s) {
         Scored& list = found[s];
         (void)cut(list, keep, block.best);
+        lists.clear(first + s);
+        if (rank == Rank::dot) {
+            for (std::size_t i = 0; i < list.ids.size(); ++i)
+                lists.add(first + s, {list.ids[i], rank_of(list.scores[i])});
+            continue;
+        }
         std::vector<float>& again = block.again;
         again.resize(list.ids.size());
-        if (rank == Rank::dot_fp32)
-            parameters_.dot_rows(hidden.row(s), list.ids.data(), list.ids.size(), again.data());
-        lists.clear(first + s);
-        for (std::size_t i = 0; i < list.ids.size(); ++i) {
-            const float second = again[i] + parameters_.bias()[list.ids[i]];
+        parameters_.dot_rows(hidden.row(s), list.ids.data(), list.ids.size(), again.data());
+        for (std::size_t i = 0; i < list.ids.size(); ++i)
             lists.add(first + s,
                       {list.ids[i],
                        rank_of(list.scores[i]),
-                       rank == Rank::dot_fp32 ? rank_of(second) : 0});
-        }
+                       rank_of(again[i] + parameters_.bias()[list.ids[i]])});
     }
 }
 
