@@ -8,16 +8,18 @@ base=(g++ meson ninja-build pkg-config binutils git python3
       libgtest-dev libgmock-dev libbenchmark-dev libopenblas-dev)
 clang=(clang libclang-rt-14-dev)
 emulation=(qemu-user g++-aarch64-linux-gnu googletest)
+numa=(qemu-system-x86 busybox-static cpio)
 plot=(python3-matplotlib)
 bench=(libeigen3-dev libxxhash-dev)
 pytorch=(python3-torch python3-numpy)
 
 usage() {
     cat <<'TEXT'
-usage: scripts/setup.sh [--with clang|emulation|plot|bench|pytorch]...
+usage: scripts/setup.sh [--with clang|emulation|numa|plot|bench|pytorch]...
 Installs what slidekit needs from Debian (12 or later): compiler, meson and libraries;
   --with clang      also clang and its sanitizer runtimes, as .ci/run uses them
   --with emulation  also qemu-user and the compiler for arm64, for scripts/emulated_tests.sh
+  --with numa       also QEMU and what a guest is made of (75 MB), for scripts/numa_vm_test.sh
   --with plot       also matplotlib, for scripts/plot.sh
   --with bench      also the libraries that scripts/bench.sh runs beside the kernels
   --with pytorch    also PyTorch (1 GB), for scripts/baselines and bench/training/compare.sh
@@ -29,6 +31,7 @@ while [ $# -gt 0 ]; do
     case "$1 ${2-}" in
         "--with clang") wanted+=("${clang[@]}"); shift 2 ;;
         "--with emulation") wanted+=("${emulation[@]}"); shift 2 ;;
+        "--with numa") wanted+=("${numa[@]}"); shift 2 ;;
         "--with plot") wanted+=("${plot[@]}"); shift 2 ;;
         "--with bench") wanted+=("${bench[@]}"); shift 2 ;;
         "--with pytorch") wanted+=("${pytorch[@]}"); shift 2 ;;

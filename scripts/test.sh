@@ -16,7 +16,7 @@ while [ $# -gt 0 ]; do
     esac
 done
 
-[ "$setup" = no ] || scripts/setup.sh
+[ "$setup" = no ] || scripts/setup.sh --with numa
 if [ -f "$builddir/build.ninja" ]; then
     [ $# -eq 0 ] || meson configure "$builddir" "$@"
 else

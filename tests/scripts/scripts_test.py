@@ -319,6 +319,41 @@ class BenchTable(unittest.TestCase):
         self.assertIn("no report of kernels_bench", ran.stderr)
 
 
+class NumaGuests(Folder):
+    def guests(self, *arguments, **options):
+        return subprocess.run([SCRIPTS / "numa_vm_test.sh", *map(str, arguments)], capture_output=True, text=True, **options)
+
+    def build(self):
+        """A build with one program, an earlier run's cases beside it."""
+        (self.dir / "tests/numa").mkdir(parents=True)
+        shutil.copy("/bin/true", self.dir / "tests/numa/numa_true_test")
+        (self.dir / "build.ninja").touch()
+        (self.dir / "cases.xml").touch()
+        return "--builddir", self.dir, f"--gtest_output=xml:{self.dir / 'cases.xml'}"
+
+    def test_names_the_argument_that_is_wrong(self):
+        for arguments, name in [(("--topology", "3node"), "--topology.*3node"), (("--accel", "xen"), "--accel.*xen"),
+                                (("--builddir", self.dir), "--builddir.*no build"), (("--what",), "--what"),
+                                (("--topology",), "--topology")]:
+            with self.subTest(arguments=arguments):
+                done = self.guests(*arguments)
+                self.assertEqual(done.returncode, 2)
+                self.assertRegex(done.stderr, name)
+
+    def test_a_missing_tool_is_a_skip_that_says_why_and_leaves_no_cases(self):
+        tools = self.dir / "bin"
+        tools.mkdir()
+        for tool in ("bash", "dirname", "realpath", "rm", "uname"):
+            (tools / tool).symlink_to(shutil.which(tool))
+        # A user that may install nothing.
+        (tools / "id").write_text("#!/bin/bash\necho 1000\n")
+        (tools / "id").chmod(0o755)
+        done = self.guests(*self.build(), env={"PATH": str(tools), "HOME": str(self.dir)})
+        self.assertEqual((done.returncode, done.stderr), (77, ""))
+        self.assertRegex(done.stdout, "skipped: no qemu-system-x86_64; scripts/setup.sh --with numa")
+        self.assertFalse((self.dir / "cases.xml").exists())
+
+
 class Bench(unittest.TestCase):
     def refused(self, *arguments):
         ran = subprocess.run([SCRIPTS / "bench.sh", *arguments], capture_output=True, text=True)
