@@ -21,18 +21,28 @@ Runtime::Runtime(const RuntimeConfig& config)
       topology_(Topology::detect().cut(config.domains)),
       executor_(topology_, config.threads, config.pinning) {}
 
+RegionSpec Runtime::spec(std::size_t bytes, std::string tag, Placement placement) const {
+    return {.bytes = bytes,
+            .tag = std::move(tag),
+            .huge_pages = config_.huge_pages,
+            .gigantic_pages = config_.gigantic_pages,
+            .placement = std::move(placement),
+            .placement_strictness = config_.placement_strictness};
+}
+
 Region Runtime::allocate(std::size_t bytes, std::string tag, Placement placement) {
-    Region region({.bytes = bytes,
-                   .tag = std::move(tag),
-                   .huge_pages = config_.huge_pages,
-                   .gigantic_pages = config_.gigantic_pages,
-                   .placement = std::move(placement),
-                   .placement_strictness = config_.placement_strictness,
-                   .run_on = [this](NodeId node, const std::function<void()>& function) {
-                       run_on(node, function);
-                   }});
+    RegionSpec region_spec = spec(bytes, std::move(tag), std::move(placement));
+    region_spec.run_on = [this](NodeId node, const std::function<void()>& function) {
+        run_on(node, function);
+    };
+    Region region(region_spec);
     reports_.push_back(region.report());
     return region;
+}
+
+std::unique_ptr<Pool> Runtime::make_pool(std::size_t domain, std::string tag) const {
+    constexpr std::size_t kChunk = std::size_t{8} << 20;
+    return std::make_unique<Pool>(spec(kChunk, std::move(tag), on_domain(domain)));
 }
 
 std::vector<Region> Runtime::replicate(std::size_t bytes, const std::string& tag) {

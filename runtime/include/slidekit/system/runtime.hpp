@@ -3,11 +3,13 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include <slidekit/kernels/export.hpp>
 #include <slidekit/system/executor.hpp>
+#include <slidekit/system/pool.hpp>
 #include <slidekit/system/region.hpp>
 #include <slidekit/system/topology.hpp>
 
@@ -41,6 +43,8 @@ public:
     /// The same on each domain's node, for what is read everywhere: one region a domain, tagged
     /// "tag.0", "tag.1", ... The caller keeps them equal.
     [[nodiscard]] std::vector<Region> replicate(std::size_t bytes, const std::string& tag);
+    /// A pool on a domain's node. It takes memory 8 MiB at a time; its reports are its own.
+    [[nodiscard]] std::unique_ptr<Pool> make_pool(std::size_t domain, std::string tag) const;
 
     /// Placements for allocate(): on a domain's node; page by page over all nodes; cut at `ends`
     /// (bytes, one a domain), each part on its domain's node. With one domain: local.
@@ -52,6 +56,7 @@ public:
     [[nodiscard]] const std::vector<RegionReport>& reports() const noexcept { return reports_; }
 
 private:
+    [[nodiscard]] RegionSpec spec(std::size_t bytes, std::string tag, Placement placement) const;
     [[nodiscard]] Placement on_first() const;
     void run_on(NodeId node, const std::function<void()>& function);
 
