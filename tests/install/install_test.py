@@ -3,6 +3,7 @@
 import os
 import shlex
 import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -45,6 +46,23 @@ class Install(unittest.TestCase):
         compiler = [*shlex.split(os.environ["CC"]), "-std=c99", "-pedantic"]
         printed = self.run_against("slidekit-kernels", compiler, os.environ["KERNELS_CONSUMER"])
         self.assertIn("an id is not below its bound", printed)
+
+    # A library that needs an allocator of its own cannot be loaded into a program that runs.
+    def test_python_loads_the_library_with_and_without_jemalloc(self):
+        if os.environ["SANITIZE"] not in ("", "none"):
+            self.skipTest("a sanitizer has to be there when the program starts")
+        library, = self.folder.rglob("libslidekit.so")
+        kernels, = self.folder.rglob("libslidekit-kernels.so")
+        load = (f"import ctypes; ctypes.CDLL({str(kernels)!r}, ctypes.RTLD_GLOBAL); ctypes.CDLL({str(library)!r}); "
+                f"text = ctypes.CDLL({str(kernels)!r}).slidekit_status_text; text.restype = ctypes.c_char_p; "
+                "print(text(0).decode(), any('jemalloc' in line for line in open('/proc/self/maps')))")
+        for preload, loaded in (("", "False"), ("libjemalloc.so.2", "True")):
+            with self.subTest(preload=preload):
+                done = subprocess.run([sys.executable, "-c", load], capture_output=True, text=True,
+                                      env={**os.environ, "LD_PRELOAD": preload})
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual(done.stderr, "")
+                self.assertRegex(done.stdout, rf"\S.* {loaded}\n")
 
 
 if __name__ == "__main__":
