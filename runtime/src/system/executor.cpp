@@ -1,4 +1,4 @@
-// Loops over TBB arenas, one a domain: the one file that knows TBB.
+// Loops over TBB arenas, one a domain: the file that knows TBB (tbb_view.cpp only asks it).
 //
 // Arenas come from our own list of processors, and threads are bound by an observer of ours: TBB's
 // NUMA support needs a library beside it that may be missing. Domains 1 and up get their share as a
