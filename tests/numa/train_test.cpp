@@ -79,11 +79,13 @@ protected:
 
     // `before` runs in the program's process before the program does.
     static Trained train(
-        const Options& options, const std::function<void()>& before = [] {}) {
+        const Options& options,
+        const std::function<void()>& before = [] {},
+        const Options& output = kTables) {
         const std::string model = *folder / "model";
         const std::string log = *folder / "log";
         Options words = {"train", "--epochs=1", "--hidden=32", "--batch=64"};
-        words.insert(words.end(), kTables.begin(), kTables.end());
+        words.insert(words.end(), output.begin(), output.end());
         for (const auto& [option, file] :
              {std::pair{"--train=", std::string(*folder / "train.txt")},
               {"--test=", std::string(*folder / "test.txt")},
@@ -130,6 +132,21 @@ TEST_F(Train, TwoDomainsGiveTheModelOfOne) {
     EXPECT_EQ(one().start["domains"].size(), 1U);
     EXPECT_EQ(two.start["domains"].size(), 2U);
     EXPECT_TRUE(same(two, one()));
+    EXPECT_EQ(misplaced_bytes(two), 0U);
+    EXPECT_EQ(two.done["remote_row_share"], 0.0);
+    // Two domains of four nodes have two each.
+    const std::size_t nodes = system::Topology::detect().domains.size();
+    for (const Json& region : two.start["regions"]) {
+        if (region["tag"] == "output.weight") {
+            EXPECT_EQ(region["nodes"].size(), nodes);
+        }
+    }
+}
+
+TEST_F(Train, TwoDomainsThatScanGiveTheModelOfOne) {
+    const Options scan = {"--sampling=exact"};
+    const auto nothing = [] {};
+    EXPECT_TRUE(same(train({"--domains=2"}, nothing, scan), train({"--domains=1"}, nothing, scan)));
 }
 
 TEST_F(Train, OneDomainANodeIsTheDefaultAndHasEveryPageInItsPlace) {

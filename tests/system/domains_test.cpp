@@ -196,6 +196,8 @@ TEST(TopologyCut, HasEveryProcessorOnceWhereThereAreEnough) {
         EXPECT_EQ(cpus, (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7})) << count;
     }
     EXPECT_EQ(two.cut(1).domains[0].os_node, NodeId::unknown);
+    EXPECT_EQ(two.cut(1).domains[0].nodes(), (std::vector<NodeId>{NodeId{0}, NodeId{1}}));
+    EXPECT_EQ(two.cut(2).domains[1].nodes(), std::vector<NodeId>{NodeId{1}});
     EXPECT_EQ(two.cut(4).domains[1].os_node, NodeId{0});
     EXPECT_EQ(two.cut(4).domains[2].os_node, NodeId{1});
 }

@@ -6,6 +6,7 @@
 // activations. Everybody then combines all parts in the same order.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -89,8 +90,10 @@ private:
 /// Whether the rows of a shard stand on a node that is not its domain's (system::Place::first).
 [[nodiscard]] inline bool stands_elsewhere(const system::Runtime& runtime, std::size_t shard) {
     const system::Placement placement = runtime.on_domain(shard);
-    return placement.policy == system::Placement::Policy::domain &&
-           placement.nodes.front() != runtime.topology().domains[shard].os_node;
+    const std::vector<NodeId> own = runtime.topology().domains[shard].nodes();
+    return std::any_of(placement.nodes.begin(), placement.nodes.end(), [&](NodeId node) {
+        return std::find(own.begin(), own.end(), node) == own.end();
+    });
 }
 
 /// Calls body(shard) for each shard that this process computes, each in the domain that owns it, at

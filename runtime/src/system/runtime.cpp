@@ -2,16 +2,21 @@
 // reports.
 #include <slidekit/system/runtime.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace slidekit::system {
 
 namespace {
 
-std::vector<NodeId> nodes_of(const Topology& topology) {
-    std::vector<NodeId> nodes;
-    for (const Domain& domain : topology.domains) nodes.push_back(domain.os_node);
-    return nodes;
+// One node, or page after page over several.
+Placement on_nodes(std::vector<NodeId> nodes) {
+    return nodes.size() == 1 ? Placement::on(nodes.front())
+                             : Placement::interleaved(std::move(nodes));
+}
+
+bool has_one_node(const Topology& topology) {
+    return topology.domains.size() == 1 && topology.domains.front().joined.empty();
 }
 
 }  // namespace
@@ -55,30 +60,46 @@ std::vector<Region> Runtime::replicate(std::size_t bytes, const std::string& tag
 // A node without processors of ours has nobody to touch its pages.
 void Runtime::run_on(NodeId node, const std::function<void()>& function) {
     for (std::size_t domain = 0; domain < topology_.domains.size(); ++domain) {
-        if (topology_.domains[domain].os_node == node)
+        const std::vector<NodeId> own = topology_.domains[domain].nodes();
+        if (std::find(own.begin(), own.end(), node) != own.end())
             return executor_.run_in_domain(domain, function);
     }
     function();
 }
 
-Placement Runtime::on_first() const { return Placement::on(topology_.domains.front().os_node); }
+Placement Runtime::on_first() const { return on_nodes(topology_.domains.front().nodes()); }
 
 Placement Runtime::on_domain(std::size_t domain) const {
-    if (topology_.domains.size() == 1) return {};
+    if (has_one_node(topology_)) return {};
     if (config_.memory_place == MemoryPlace::first) return on_first();
-    return Placement::on(topology_.domains[domain].os_node);
+    return on_nodes(topology_.domains[domain].nodes());
 }
 
 Placement Runtime::interleaved() const {
-    if (topology_.domains.size() == 1) return {};
+    if (has_one_node(topology_)) return {};
     if (config_.memory_place == MemoryPlace::first) return on_first();
-    return Placement::interleaved(nodes_of(topology_));
+    std::vector<NodeId> all;
+    for (const Domain& domain : topology_.domains)
+        for (const NodeId node : domain.nodes()) all.push_back(node);
+    return Placement::interleaved(std::move(all));
 }
 
 Placement Runtime::split(std::vector<std::size_t> ends) const {
-    if (topology_.domains.size() == 1) return {};
+    if (has_one_node(topology_)) return {};
     if (config_.memory_place == MemoryPlace::first) return on_first();
-    return Placement::split(nodes_of(topology_), std::move(ends));
+    // The nodes of a domain share its part.
+    std::vector<NodeId> nodes;
+    std::vector<std::size_t> node_ends;
+    std::size_t begin = 0;
+    for (std::size_t domain = 0; domain < ends.size(); ++domain) {
+        const std::vector<NodeId> own = topology_.domains[domain].nodes();
+        for (std::size_t i = 0; i < own.size(); ++i) {
+            nodes.push_back(own[i]);
+            node_ends.push_back(begin + (ends[domain] - begin) * (i + 1) / own.size());
+        }
+        begin = ends[domain];
+    }
+    return Placement::split(std::move(nodes), std::move(node_ends));
 }
 
 }  // namespace slidekit::system

@@ -14,6 +14,8 @@ namespace {
 
 Domain join(std::span<const Domain> parts) {
     Domain joined = parts.front();
+    if (parts.size() > 1)
+        for (const Domain& part : parts) joined.joined.push_back(part.os_node);
     for (const Domain& part : parts.subspan(1)) {
         joined.cpus.insert(joined.cpus.end(), part.cpus.begin(), part.cpus.end());
         joined.bytes += part.bytes;

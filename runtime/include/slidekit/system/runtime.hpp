@@ -47,7 +47,8 @@ public:
     [[nodiscard]] std::unique_ptr<Pool> make_pool(std::size_t domain, std::string tag) const;
 
     /// Placements for allocate(): on a domain's node; page by page over all nodes; cut at `ends`
-    /// (bytes, one a domain), each part on its domain's node. With one domain: local.
+    /// (bytes, one a domain), each part on its domain's node. Nodes joined to one domain share what
+    /// is its. With one node: local.
     [[nodiscard]] Placement on_domain(std::size_t domain) const;
     [[nodiscard]] Placement interleaved() const;
     [[nodiscard]] Placement split(std::vector<std::size_t> ends) const;

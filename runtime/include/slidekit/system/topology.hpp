@@ -20,6 +20,12 @@ struct Domain {
     int package = -1;                  // socket
     std::vector<int> cpus;             // the kernel's processor numbers, ascending
     std::uint64_t bytes = 0;           // memory of the node; 0: unknown
+    std::vector<NodeId> joined = {};   // its nodes where several are one domain: os_node is unknown
+
+    /// The nodes of its memory.
+    [[nodiscard]] std::vector<NodeId> nodes() const {
+        return joined.empty() ? std::vector<NodeId>{os_node} : joined;
+    }
 };
 
 /// Most domains that a machine is cut into.
@@ -53,8 +59,8 @@ struct Topology {
 
     /// Processors over all domains.
     [[nodiscard]] SLIDEKIT_API unsigned processors() const noexcept;
-    /// The same machine as `count` domains: neighbours joined where there are more (of several
-    /// nodes together os_node is unknown), the processors of a node divided where there are fewer.
+    /// The same machine as `count` domains: neighbours joined where there are more (memory
+    /// is then spread over their nodes), the processors of a node divided where there are fewer.
     /// 0: as it is. Throws Error (usage) above kMostDomains.
     [[nodiscard]] SLIDEKIT_API Topology cut(unsigned count) const;
 };
