@@ -95,7 +95,15 @@ private:
         PieceGradients gradients;
         bool remote = false;  // its rows stand on another domain's node
     };
-    struct Chooser;
+    /// What one thread needs to choose a sample's set.
+    struct Chooser {
+        explicit Chooser(std::uint32_t neurons) : chosen(neurons) {}
+
+        lsh::StampSet chosen;
+        std::vector<Found> found;         // the best of all shards
+        std::vector<std::uint64_t> keys;  // scratch of keep_best()
+        std::vector<std::uint32_t> picked;
+    };
 
     void lay_out_slots(const data::PointsView& batch);
     void hash(const OutputStep& step);
