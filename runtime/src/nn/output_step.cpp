@@ -31,10 +31,11 @@ void PieceGradients::sum_into(system::Executor& executor,
     executor.for_each_piece(
         samples_, kSamplesPerTask, [&](std::size_t from, std::size_t to, system::Worker) {
             for (std::size_t s = from; s < to; ++s) {
-                const float* const row = buffers_.data() + s * stride_;
                 std::fill_n(out.row(s), dim_, 0.0F);
-                for (std::size_t piece = first; piece < end; ++piece)
-                    kernels::axpy(1, row + piece * samples_ * stride_, out.row(s), dim_);
+                for (std::size_t piece = first; piece < end; ++piece) {
+                    const float* const row = buffers_.data() + (piece * samples_ + s) * stride_;
+                    kernels::axpy(1, row, out.row(s), dim_);
+                }
             }
         });
 }
