@@ -115,6 +115,7 @@ public:
         } else {
             for (const int cpu : cpus) sets_.emplace_back(std::vector<int>{cpu});
         }
+        order_.emplace();
         observe(true);
     }
     ~Binder() override { observe(false); }
@@ -124,6 +125,7 @@ public:
     // TBB starts its threads from a thread that may be bound: what such a thread has inherited is
     // not what it shall go back to.
     void on_scheduler_entry(bool is_worker) override {
+        const detail::LoopOrder::Piece piece(*order_, 0);
         const bool first = is_worker && outer_affinities.empty();
         outer_affinities.push_back(first ? base_ : Affinity::of_this_thread());
         const auto slot = static_cast<std::size_t>(tbb::this_task_arena::current_thread_index());
@@ -139,6 +141,7 @@ private:
     std::vector<Affinity> sets_;  // by slot, in turns
     Affinity base_;
     std::atomic<std::size_t>& failures_;
+    std::optional<detail::LoopOrder> order_;
 };
 
 // ---- where the calling thread is ----
@@ -234,6 +237,7 @@ struct Executor::State {
 
         FunctionRef<void(std::size_t)> job;
         std::unique_ptr<Share[]> of;
+        detail::LoopOrder order;
     };
 
     [[nodiscard]] static std::size_t arena_of(std::size_t domain, std::size_t count) noexcept {
@@ -279,19 +283,27 @@ struct Executor::State {
     // arena is rethrown.
     void in_arenas(std::size_t count, FunctionRef<void(std::size_t)> job) {
         const auto shares = std::make_shared<Shares>(count, job);
+        Shares* const step = shares.get();
         for (std::size_t a = 1; a < count; ++a) {
-            arenas[a]->arena.enqueue([shares, this, a] {
-                if (shares->claim(a)) run(*shares, a);
+            arenas[a]->arena.enqueue([shares, step, this, a]() SLIDEKIT_CALLED_BY_TBB {
+                const detail::LoopOrder::Piece piece(step->order, static_cast<Worker>(a));
+                if (step->claim(a)) run(*step, a);
             });
         }
-        arenas[0]->arena.execute([&] { run(*shares, 0); });
+        // What is executed may be handed to a worker there, where the arena has no place left.
+        const auto execute = [&](std::size_t a) {
+            arenas[a]->arena.execute([&]() SLIDEKIT_CALLED_BY_TBB {
+                const detail::LoopOrder::Piece piece(step->order, static_cast<Worker>(a));
+                run(*step, a);
+            });
+        };
+        execute(0);
         for (std::size_t a = 1; a < count; ++a) {
-            if (!shares->soon_done(a) && shares->claim(a))
-                arenas[a]->arena.execute([&] { run(*shares, a); });
-            shares->wait(a);
+            if (!step->soon_done(a) && step->claim(a)) execute(a);
+            step->wait(a);
         }
         for (std::size_t a = 0; a < count; ++a)
-            if (shares->of[a].thrown) std::rethrow_exception(shares->of[a].thrown);
+            if (step->of[a].thrown) std::rethrow_exception(step->of[a].thrown);
     }
 
     void run(Shares& shares, std::size_t a) const {
@@ -384,7 +396,9 @@ void Executor::run_in_domain(std::size_t domain, FunctionRef<void()> body) {
     const std::size_t arenas = state.arenas.size();
     if (arenas == 1 || state.inside()) return body();
     const std::size_t a = State::arena_of(domain, arenas);
-    state.arenas[a]->arena.execute([&] {
+    detail::LoopOrder order;
+    state.arenas[a]->arena.execute([&]() SLIDEKIT_CALLED_BY_TBB {
+        const detail::LoopOrder::Piece piece(order, 0);
         const At at(&state, a);
         body();
     });
@@ -401,6 +415,7 @@ struct Background::State {
     std::function<void()> function;
     std::exception_ptr thrown;
     bool running = false;
+    std::optional<detail::LoopOrder> order;  // of the function under way
 };
 
 Background::Background(Executor& executor)
@@ -418,7 +433,9 @@ void Background::start(std::function<void()> function) {
     State& state = *state_;
     state.function = std::move(function);
     state.running = true;
-    state.arena.enqueue(state.group.defer([&state] {
+    state.order.emplace();
+    state.arena.enqueue(state.group.defer([&state]() SLIDEKIT_CALLED_BY_TBB {
+        const detail::LoopOrder::Piece piece(*state.order, 0);
         const At at(state.executor, kNoArena);
         try {
             state.function();
@@ -431,7 +448,8 @@ void Background::start(std::function<void()> function) {
 void Background::wait() {
     State& state = *state_;
     if (!std::exchange(state.running, false)) return;
-    state.arena.execute([&state] { state.group.wait(); });
+    state.arena.execute([&state]() SLIDEKIT_CALLED_BY_TBB { state.group.wait(); });
+    state.order.reset();
     state.function = nullptr;
     if (state.thrown) std::rethrow_exception(std::exchange(state.thrown, nullptr));
 }
