@@ -69,8 +69,6 @@ std::uint32_t DenseSoftmax::row_id(std::size_t i) const noexcept {
 }
 
 void DenseSoftmax::cut_pieces() {
-    static_assert(Grouping::kPieces % kBlocks == 0);
-    constexpr std::size_t kOfBlock = Grouping::kPieces / kBlocks;
     const auto place_of = [&](std::size_t neuron) -> std::size_t {
         if (!negatives_) return neuron;
         const std::span<const std::uint32_t> ids = negatives_->ids();
@@ -80,21 +78,19 @@ void DenseSoftmax::cut_pieces() {
     for (std::size_t b = 0; b < kBlocks; ++b) {
         const std::size_t begin = place_of(blocks_.neurons(b).begin);
         const std::size_t count = place_of(blocks_.neurons(b).end) - begin;
-        for (std::size_t i = 0; i < kOfBlock; ++i)
-            pieces_[b * kOfBlock + i] = {begin + count * i / kOfBlock,
-                                         begin + count * (i + 1) / kOfBlock};
+        for (std::size_t i = 0; i < kPiecesOfBlock; ++i)
+            pieces_[b * kPiecesOfBlock + i] = {begin + count * i / kPiecesOfBlock,
+                                               begin + count * (i + 1) / kPiecesOfBlock};
     }
 }
 
 // Calls body(piece, worker) for all pieces, each in the domain that owns its rows.
 template <class Body>
 void DenseSoftmax::for_each_piece(Body&& body) {
-    constexpr std::size_t kOfBlock = Grouping::kPieces / kBlocks;
     for_each_shard(executor_, blocks_, in_process(), [&](std::size_t shard) {
-        const Range blocks = blocks_.of_shard(shard);
-        executor_.for_each(blocks.size() * kOfBlock, [&](std::size_t i, system::Worker worker) {
-            body(blocks.begin * kOfBlock + i, worker);
-        });
+        const Range own = pieces_of(shard);
+        executor_.for_each(
+            own.size(), [&](std::size_t i, system::Worker worker) { body(own.begin + i, worker); });
     });
 }
 
@@ -323,10 +319,8 @@ void DenseSoftmax::step(const OutputStep& step,
     report.rows_touched += active_;
     for (std::size_t s = 0; s < remote_.size(); ++s) {
         if (!remote_[s]) continue;
-        const Range blocks = blocks_.of_shard(s);
-        constexpr std::size_t kOfBlock = Grouping::kPieces / kBlocks;
-        for (std::size_t p = blocks.begin * kOfBlock; p < blocks.end * kOfBlock; ++p)
-            report.rows_remote += pieces_[p].size();
+        const Range own = pieces_of(s);
+        for (std::size_t p = own.begin; p < own.end; ++p) report.rows_remote += pieces_[p].size();
     }
 }
 

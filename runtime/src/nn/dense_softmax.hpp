@@ -57,7 +57,13 @@ private:
                                         kernels::RowMatrix<const float> rows,
                                         Scratch& scratch);
     [[nodiscard]] std::uint32_t row_id(std::size_t i) const noexcept;
+    static constexpr std::size_t kPiecesOfBlock = Grouping::kPieces / kBlocks;
+    static_assert(Grouping::kPieces % kBlocks == 0);
     void cut_pieces();
+    [[nodiscard]] Range pieces_of(std::size_t shard) const noexcept {
+        const Range blocks = blocks_.of_shard(shard);
+        return {blocks.begin * kPiecesOfBlock, blocks.end * kPiecesOfBlock};
+    }
     template <class Body>
     void for_each_piece(Body&& body);
 

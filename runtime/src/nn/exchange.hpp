@@ -7,6 +7,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -73,12 +74,13 @@ public:
 
     /// Parts of shards, or of blocks, are known to all afterwards.
     void gather(Exchange& exchange, const Blocks& blocks) {
-        std::vector<std::size_t> ends;
+        std::array<std::size_t, kBlocks> ends{};
         for (std::size_t s = 0; s < blocks.shards(); ++s) {
             const std::size_t parts = by_block_ ? blocks.of_shard(s).end : s + 1;
-            ends.push_back(parts * per_part_ * sizeof(T));
+            ends[s] = parts * per_part_ * sizeof(T);
         }
-        exchange.all_gather(std::as_writable_bytes(std::span(values_)), ends);
+        exchange.all_gather(std::as_writable_bytes(std::span(values_)),
+                            std::span(ends).first(blocks.shards()));
     }
 
 private:
