@@ -2,15 +2,13 @@
 #include "examination.hpp"
 
 #include <cerrno>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "temporary_folder.hpp"
+#include "fake_root.hpp"
 
 namespace slidekit::cli {
 namespace {
@@ -141,20 +139,8 @@ TEST(Doctor, MemoryThatCannotBeHadIsBroken) {
     EXPECT_EQ(status_name(findings), "broken");
 }
 
-class FakeRoot {
-public:
-    void write(const std::string& file, const std::string& text) const {
-        std::filesystem::create_directories((root() / file).parent_path());
-        std::ofstream(root() / file) << text;
-    }
-    [[nodiscard]] std::filesystem::path root() const { return folder_.path(); }
-
-private:
-    testing::TemporaryFolder folder_;
-};
-
 TEST(MachineState, ReadsPagesAndPools) {
-    const FakeRoot fake;
+    const testing::FakeRoot fake;
     fake.write("sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
     fake.write("sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages", "2\n");
     fake.write("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "5\n");
@@ -173,7 +159,7 @@ TEST(MachineState, ReadsPagesAndPools) {
 }
 
 TEST(MachineState, ReadsANode) {
-    const FakeRoot fake;
+    const testing::FakeRoot fake;
     const std::string node = "sys/devices/system/node/node1/";
     fake.write(node + "meminfo", "Node 1 MemTotal:   9 kB\nNode 1 MemFree:   7 kB\n");
     fake.write(node + "distance", "21 10\n");
@@ -186,7 +172,7 @@ TEST(MachineState, ReadsANode) {
 }
 
 TEST(MachineState, WhatTheKernelDoesNotSayIsMissingAndNoError) {
-    const FakeRoot empty;
+    const testing::FakeRoot empty;
     const MachineState state = read_machine(empty.root());
     EXPECT_EQ(state.thp_mode, "");
     EXPECT_TRUE(state.pools.empty());

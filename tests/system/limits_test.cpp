@@ -1,20 +1,18 @@
 // Limits of cgroups, read from folders that look like /proc and /sys/fs/cgroup.
 #include "system/limits.hpp"
 
-#include <filesystem>
-#include <fstream>
 #include <string>
 
 #include <gtest/gtest.h>
 
-#include "temporary_folder.hpp"
+#include "fake_root.hpp"
 
 namespace slidekit::system::detail {
 namespace {
 
 constexpr std::uint64_t kMiB = 1 << 20;
 
-class Machine {
+class Machine : public testing::FakeRoot {
 public:
     // `cgroup`: this process's line(s); `mounts`: lines of mountinfo.
     Machine(const std::string& cgroup, const std::string& mounts) {
@@ -23,14 +21,6 @@ public:
         write("proc/meminfo", "MemTotal: 2097152 kB\nMemAvailable:    1048576 kB\n");
         write("proc/self/statm", "0 0 0 0 0 0 0\n");
     }
-    void write(const std::string& file, const std::string& text) const {
-        std::filesystem::create_directories((root() / file).parent_path());
-        std::ofstream(root() / file) << text;
-    }
-    [[nodiscard]] std::filesystem::path root() const { return folder_.path(); }
-
-private:
-    testing::TemporaryFolder folder_;
 };
 
 const std::string kUnified =

@@ -3,8 +3,6 @@
 
 #include <sys/mman.h>
 
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -14,9 +12,9 @@
 
 #include <slidekit/system/region.hpp>
 
+#include "fake_root.hpp"
 #include "system/found_pages.hpp"
 #include "system/pages.hpp"
-#include "temporary_folder.hpp"
 
 namespace slidekit::system::detail {
 namespace {
@@ -68,20 +66,8 @@ TEST(PartsOf, NeighboursOnOneNodeAreOnePart) {
               "12288-16384 on 1; ");
 }
 
-class FakeMachine {
-public:
-    void write(const std::string& file, const std::string& text) const {
-        std::filesystem::create_directories((root() / file).parent_path());
-        std::ofstream(root() / file) << text;
-    }
-    [[nodiscard]] std::filesystem::path root() const { return folder_.path(); }
-
-private:
-    slidekit::testing::TemporaryFolder folder_;
-};
-
 TEST(NodeShortages, NameEachNodeWithItsFigures) {
-    const FakeMachine machine;
+    const slidekit::testing::FakeRoot machine;
     machine.write("sys/devices/system/node/node0/meminfo", "Node 0 MemFree:      102400 kB\n");
     machine.write("sys/devices/system/node/node1/meminfo",
                   "Node 1 MemTotal:    999999 kB\nNode 1 MemFree:      10240 kB\n"
@@ -100,7 +86,7 @@ TEST(NodeShortages, NameEachNodeWithItsFigures) {
 }
 
 TEST(PoolShortage, CountsWhatIsFreeAndNotReserved) {
-    const FakeMachine machine;
+    const slidekit::testing::FakeRoot machine;
     const std::string pool = "sys/kernel/mm/hugepages/hugepages-2048kB/";
     machine.write(pool + "nr_hugepages", "10\n");
     machine.write(pool + "free_hugepages", "8\n");
@@ -114,7 +100,7 @@ TEST(PoolShortage, CountsWhatIsFreeAndNotReserved) {
 }
 
 TEST(PoolShortage, OfANodeHasTheNodesFigures) {
-    const FakeMachine machine;
+    const slidekit::testing::FakeRoot machine;
     const std::string pool = "sys/devices/system/node/node1/hugepages/hugepages-2048kB/";
     machine.write(pool + "nr_hugepages", "10\n");
     machine.write(pool + "free_hugepages", "4\n");
@@ -126,7 +112,7 @@ TEST(PoolShortage, OfANodeHasTheNodesFigures) {
 }
 
 TEST(ThpObstacle, NamesTheRemedyWhereTheyAreOff) {
-    const FakeMachine machine;
+    const slidekit::testing::FakeRoot machine;
     EXPECT_THAT(thp_obstacle(machine.root()).value_or(""), HasSubstr("this kernel has none"));
     const std::string mode = "sys/kernel/mm/transparent_hugepage/enabled";
     machine.write(mode, "always madvise [never]\n");
@@ -146,7 +132,7 @@ constexpr const char* kNumaMaps =
 const auto* const kStart = reinterpret_cast<const std::byte*>(0x7f0000400000);
 
 TEST(NumaMaps, SumsUpTheMappingsOfTheRegionAlone) {
-    const FakeMachine machine;
+    const slidekit::testing::FakeRoot machine;
     machine.write("proc/self/numa_maps", kNumaMaps);
     const std::vector<Part> parts = {{0, 2 * kMiB, {kNode0}}, {2 * kMiB, 4 * kMiB, {kNode1}}};
     const FoundPages found = find_by_numa_maps(kStart, parts, machine.root());
@@ -166,7 +152,7 @@ TEST(NumaMaps, SumsUpTheMappingsOfTheRegionAlone) {
 }
 
 TEST(NumaMaps, WithoutThemNothingIsKnown) {
-    const FakeMachine machine;
+    const slidekit::testing::FakeRoot machine;
     const std::vector<Part> parts = {{0, 4 * kMiB, {kNode0}}};
     const FoundPages found = find_by_numa_maps(kStart, parts, machine.root());
     EXPECT_EQ(found.verified, Verified::unknown);
