@@ -20,7 +20,7 @@ using Findings = std::vector<Finding>;
 
 // bench/README.md: huge pages against 4K, a row of Adam and a dependent probe of a table.
 constexpr const char* kSmallPagesCost =
-    "Adam rows and dependent table probes about 1.4x slower on 4K pages";
+    "Adam rows about 1.2x, dependent table probes 1.4x slower on 4K pages";
 constexpr const char* kRemoteCost = "rows on another node are read 1.5x to 2x slower";
 constexpr const char* kUnset =
     "unset HWLOC_XMLFILE HWLOC_SYNTHETIC HWLOC_COMPONENTS HWLOC_THISSYSTEM HWLOC_FSROOT";
