@@ -17,10 +17,18 @@ void Batch::assign(const PointsView& source, std::span<const std::uint32_t> poin
     feature_ids_.clear();
     feature_values_.clear();
     label_ids_.clear();
+    label_values_.clear();
+    weights_.clear();
     for (const std::uint32_t point : points) {
         const std::span<const std::uint32_t> labels = source.labels_of(point);
         label_ids_.insert(label_ids_.end(), labels.begin(), labels.end());
         label_offsets_.push_back(label_ids_.size());
+        if (!source.label_values.empty()) {
+            const auto targets =
+                source.label_values.subspan(source.label_offsets[point], labels.size());
+            label_values_.insert(label_values_.end(), targets.begin(), targets.end());
+        }
+        if (!source.weights.empty()) weights_.push_back(source.weights[point]);
         const std::size_t begin = source.feature_offsets[point];
         const auto ids = source.feature_ids.subspan(begin, source.nnz_of(point));
         const auto values = source.feature_values.subspan(begin, source.nnz_of(point));
@@ -57,7 +65,9 @@ PointsView Batch::view() const noexcept {
             .feature_ids = feature_ids_,
             .feature_values = feature_values_,
             .label_offsets = label_offsets_,
-            .label_ids = label_ids_};
+            .label_ids = label_ids_,
+            .label_values = label_values_,
+            .weights = weights_};
 }
 
 std::vector<std::uint32_t> shuffled_order(std::uint32_t points,

@@ -29,6 +29,8 @@ private:
     std::vector<float> feature_values_;
     std::vector<std::uint64_t> label_offsets_;
     std::vector<std::uint32_t> label_ids_;
+    std::vector<float> label_values_;  // empty where the source has none
+    std::vector<float> weights_;
 };
 
 /// The order of points in an epoch: a permutation that depends on (seed, epoch) only (Fisher and

@@ -23,6 +23,8 @@ struct PointsView {
     std::span<const float> feature_values;
     std::span<const std::uint64_t> label_offsets;
     std::span<const std::uint32_t> label_ids;  // ascending and distinct within a point
+    std::span<const float> label_values = {};  // targets, beside label_ids; empty: 1 each
+    std::span<const float> weights = {};       // of the points, at least 0; empty: 1 each
 
     [[nodiscard]] std::span<const std::uint32_t> labels_of(std::size_t point) const noexcept {
         return label_ids.subspan(label_offsets[point],
