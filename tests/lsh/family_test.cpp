@@ -279,9 +279,17 @@ TEST(KeyBits, OfMixedCodesAreThoseAskedFor) {
 
 TEST(Family, RefusesWidthsThatItCannotHash) {
     EXPECT_EQ(refusal({.family = HashFamily::hadamard}, 4097),
-              "hash: vectors of 4097 coordinates; 1 to 4096 can be hashed");
-    EXPECT_EQ(refusal({}, 0), "hash: vectors of 0 coordinates; 1 to 32768 can be hashed");
-    EXPECT_EQ(refusal({}, 32769), "hash: vectors of 32769 coordinates; 1 to 32768 can be hashed");
+              "hash: vectors of 4097 coordinates; 1 to 4096 can be hashed by Hadamard; sparse DWTA "
+              "takes any "
+              "width");
+    EXPECT_EQ(refusal({}, 0),
+              "hash: vectors of 0 coordinates; 1 to 32768 can be hashed by SimHash; sparse DWTA "
+              "takes any "
+              "width");
+    EXPECT_EQ(refusal({}, 32769),
+              "hash: vectors of 32769 coordinates; 1 to 32768 can be hashed by SimHash; sparse "
+              "DWTA takes "
+              "any width");
     EXPECT_EQ(refusal({.k = 1, .l = 1}, 32768), "not refused");
 }
 

@@ -82,10 +82,13 @@ TEST(Network, RefusesLayersWithoutNeurons) {
     system::Runtime runtime({.threads = 1});
     const NetworkConfig good{
         .features = 3, .hidden = 3, .labels = 3, .output = testing::some_neurons(1, 1, 1)};
-    for (std::uint32_t NetworkConfig::*width :
-         {&NetworkConfig::features, &NetworkConfig::hidden, &NetworkConfig::labels}) {
-        NetworkConfig config = good;
-        config.*width = 0;
+    NetworkConfig no_features = good;
+    no_features.features = 0;
+    NetworkConfig no_hidden = good;
+    no_hidden.hidden = 0;
+    NetworkConfig no_labels = good;
+    no_labels.labels = 0;
+    for (const NetworkConfig& config : {no_features, no_hidden, no_labels}) {
         try {
             const Network network(runtime, config);
             ADD_FAILURE() << "was made";

@@ -34,7 +34,7 @@ struct ReferenceNetwork {
     }
 
     static ReferenceNetwork of(const nn::Network& network) {
-        return {.hidden = network.config().hidden,
+        return {.hidden = network.config().hidden.last_width(),
                 .input = values_of(network.input()),
                 .hidden_bias = {network.hidden_bias().begin(), network.hidden_bias().end()},
                 .output = values_of(network.output()),

@@ -33,6 +33,16 @@ public:
         return *this;
     }
 
+    /// Targets beside all labels, and weights of all points.
+    ToyPoints& set_values(std::vector<float> values) {
+        label_values_ = std::move(values);
+        return *this;
+    }
+    ToyPoints& set_weights(std::vector<float> weights) {
+        weights_ = std::move(weights);
+        return *this;
+    }
+
     [[nodiscard]] data::PointsView view() const {
         return {.points = static_cast<std::uint32_t>(label_offsets_.size() - 1),
                 .features = features_,
@@ -41,7 +51,9 @@ public:
                 .feature_ids = feature_ids_,
                 .feature_values = feature_values_,
                 .label_offsets = label_offsets_,
-                .label_ids = label_ids_};
+                .label_ids = label_ids_,
+                .label_values = label_values_,
+                .weights = weights_};
     }
 
 private:
@@ -52,6 +64,8 @@ private:
     std::vector<float> feature_values_;
     std::vector<std::uint64_t> label_offsets_{0};
     std::vector<std::uint32_t> label_ids_;
+    std::vector<float> label_values_;
+    std::vector<float> weights_;
 };
 
 /// Points of `nnz` features at random places with values in [-1, 1) and 1 to 3 labels.

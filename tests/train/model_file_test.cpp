@@ -92,7 +92,7 @@ TEST(ModelFile, SaysItsShape) {
     save_model(trained_network(runtime), folder / "model");
     const ModelShape shape = read_model_shape(folder / "model");
     EXPECT_EQ(shape.features, kFeatures);
-    EXPECT_EQ(shape.hidden, kHidden);
+    EXPECT_EQ(shape.hidden.last_width(), kHidden);
     EXPECT_EQ(shape.labels, kLabels);
 }
 
@@ -118,7 +118,7 @@ TEST(ModelFile, ReplacesAnOlderModel) {
     system::Runtime runtime({.threads = 1});
     save_model(trained_network(runtime, 33), folder / "model");
     save_model(trained_network(runtime), folder / "model");
-    EXPECT_EQ(read_model_shape(folder / "model").hidden, kHidden);
+    EXPECT_EQ(read_model_shape(folder / "model").hidden.last_width(), kHidden);
     EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
 }
 

@@ -21,6 +21,7 @@
 #include <slidekit/kernels/doph.hpp>
 #include <slidekit/kernels/hadamard.hpp>
 #include <slidekit/kernels/pstable.hpp>
+#include <slidekit/kernels/sparse_dwta.hpp>
 #include <slidekit/system/error.hpp>
 #include <slidekit/system/random.hpp>
 
@@ -35,6 +36,7 @@ using kernels::HadamardPlan;
 using kernels::PStablePlan;
 using kernels::RowMatrix;
 using kernels::SimHashPlan;
+using kernels::SparseDwtaPlan;
 using system::Purpose;
 using system::Stream;
 
@@ -63,6 +65,7 @@ std::string_view name_of(const HashConfig& config) {
         case HashFamily::doph: return "DOPH";
         case HashFamily::pstable: return "p-stable";
         case HashFamily::crosspolytope: return "cross-polytope";
+        case HashFamily::sparse_dwta: return "sparse DWTA";
     }
     return "";
 }
@@ -257,6 +260,7 @@ struct Family::State {
             case HashFamily::doph: plan_doph(); break;
             case HashFamily::pstable: plan_pstable(); break;
             case HashFamily::crosspolytope: plan_polytope(); break;
+            case HashFamily::sparse_dwta: plan_sparse_dwta(); break;
         }
     }
 
@@ -366,21 +370,60 @@ struct Family::State {
                         .positions = positions.data()};
     }
 
+    // Where a permutation has more places than all bins together, it goes round them again: several
+    // coordinates then share a place, and each takes part.
+    void plan_sparse_dwta() {
+        constexpr std::uint32_t kLeastPermutations = 4;
+        const std::uint64_t places = std::uint64_t{DwtaPlan::kBinSize} * config.k * config.l;
+        const bool folds = dim >= places;
+        const auto permutations =
+            folds ? kLeastPermutations : static_cast<std::uint32_t>((places + dim - 1) / dim);
+        seeds.resize(std::size_t{dim} * permutations);
+        std::vector<std::uint32_t> order(dim);
+        for (std::uint32_t p = 0; p < permutations; ++p) {
+            Stream stream(config.seed, Purpose::hash_functions, p);
+            std::iota(order.begin(), order.end(), 0U);
+            for (std::uint32_t left = dim; left > 1; --left)
+                std::swap(order[left - 1], order[stream.below(left)]);
+            for (std::uint32_t i = 0; i < dim; ++i) {
+                const std::uint64_t place = folds ? i % places : std::uint64_t{p} * dim + i;
+                seeds[std::size_t{order[i]} * permutations + p] = static_cast<std::uint32_t>(place);
+            }
+        }
+        all_coordinates.resize(dim);
+        std::iota(all_coordinates.begin(), all_coordinates.end(), 0U);
+        plan = SparseDwtaPlan{.dim = dim,
+                              .k = config.k,
+                              .l = config.l,
+                              .shift = code_shift(config.packing),
+                              .permutations = permutations,
+                              .places = seeds.data()};
+    }
+
     HashConfig config;
     std::uint32_t dim;
     std::vector<std::uint16_t> words;  // SimHash's terms or DWTA's coordinates
     std::vector<std::uint8_t> positions;
-    std::vector<std::uint32_t> seeds;  // Hadamard's signs or DOPH's order of bins
+    std::vector<std::uint32_t> seeds;            // Hadamard's signs, DOPH's order of bins, places
+    std::vector<std::uint32_t> all_coordinates;  // of sparse DWTA
     std::vector<float> projections;
     std::vector<float> offsets;
     Directions directions;  // of probes or cross-polytope codes
     // Points into the members above.
-    std::variant<SimHashPlan, DwtaPlan, HadamardPlan, DophPlan, PStablePlan, PolytopePlan> plan;
+    std::variant<SimHashPlan,
+                 DwtaPlan,
+                 HadamardPlan,
+                 DophPlan,
+                 PStablePlan,
+                 PolytopePlan,
+                 SparseDwtaPlan>
+        plan;
 };
 
 namespace {
 
 std::uint32_t max_dim(HashFamily family) {
+    if (family == HashFamily::sparse_dwta) return SparseDwtaPlan::kMaxDim;
     const bool rotates = family == HashFamily::hadamard || family == HashFamily::crosspolytope;
     return rotates ? HadamardPlan::kMaxPadded : kMaxDim;
 }
@@ -399,7 +442,23 @@ struct HashRows {
     std::uint32_t* keys;
     kernels::KeyLayout layout;
     float* scratch;
+    const std::uint32_t* all_coordinates;
 
+    void operator()(const SparseDwtaPlan& plan) const noexcept {
+        std::vector<std::uint64_t> bins(std::size_t{plan.k} * plan.l);
+        std::vector<std::uint32_t> own(plan.l);
+        for (std::size_t r = 0; r < rows.rows; ++r) {
+            const float* values = rows.row(r);
+            if (centre != nullptr) {
+                for (std::size_t c = 0; c < rows.dim; ++c) scratch[c] = values[c] - centre[c];
+                values = scratch;
+            }
+            kernels::hash_dwta_sparse(
+                plan, {all_coordinates, values, rows.dim}, own.data(), bins.data());
+            for (std::size_t t = 0; t < plan.l; ++t)
+                keys[r * layout.row_stride + t * layout.table_stride] = own[t];
+        }
+    }
     void operator()(const SimHashPlan& plan) const noexcept {
         kernels::hash_simhash_rows(plan, rows, centre, keys, layout, scratch);
     }
@@ -439,8 +498,11 @@ Family::Family(const HashConfig& config, std::uint32_t dim) {
         throw Error(
             ErrorCode::usage,
             "hash",
-            fmt::format(
-                "vectors of {} coordinates; 1 to {} can be hashed", dim, max_dim(config.family)));
+            fmt::format("vectors of {} coordinates; 1 to {} can be hashed by {}; sparse DWTA takes "
+                        "any width",
+                        dim,
+                        max_dim(config.family),
+                        name_of(config)));
     }
     state_ = std::make_unique<State>(config, dim);
 }
@@ -455,6 +517,7 @@ std::size_t Family::scratch_floats() const noexcept {
     const std::size_t projections = state_->directions.scratch_floats();
     if (const auto* doph = std::get_if<DophPlan>(&state_->plan))
         return kernels::doph_scratch_floats(doph->k, doph->l, doph->top) + state_->dim;
+    if (std::holds_alternative<SparseDwtaPlan>(state_->plan)) return state_->dim;
     if (const auto* hadamard = std::get_if<HadamardPlan>(&state_->plan))
         return std::max(projections, kernels::hash_scratch_floats(hadamard->padded));
     return std::max(projections, kernels::hash_scratch_floats(state_->dim));
@@ -466,7 +529,29 @@ void Family::hash_rows(kernels::RowMatrix<const float> rows,
                        kernels::KeyLayout layout,
                        float* scratch) const noexcept {
     assert(rows.dim == state_->dim);
-    std::visit(HashRows{rows, centre, keys, layout, scratch}, state_->plan);
+    std::visit(HashRows{rows, centre, keys, layout, scratch, state_->all_coordinates.data()},
+               state_->plan);
+}
+
+void Family::hash_nonzeros(kernels::RowMatrix<const float> queries, std::uint32_t* keys) const {
+    std::vector<std::uint32_t> ids;
+    std::vector<float> values;
+    for (std::size_t r = 0; r < queries.rows; ++r) {
+        ids.clear();
+        values.clear();
+        for (std::uint32_t c = 0; c < queries.dim; ++c) {
+            if (queries.row(r)[c] == 0.0F) continue;
+            ids.push_back(c);
+            values.push_back(queries.row(r)[c]);
+        }
+        hash_sparse({ids.data(), values.data(), ids.size()}, keys + r * config().l);
+    }
+}
+
+void Family::hash_sparse(kernels::SparseView query, std::uint32_t* keys) const {
+    const SparseDwtaPlan& plan = std::get<SparseDwtaPlan>(state_->plan);
+    std::vector<std::uint64_t> bins(std::size_t{plan.k} * plan.l);
+    kernels::hash_dwta_sparse(plan, query, keys, bins.data());
 }
 
 void Family::hash_queries(kernels::RowMatrix<const float> queries,
@@ -475,6 +560,10 @@ void Family::hash_queries(kernels::RowMatrix<const float> queries,
                           float* scratch) const noexcept {
     const std::uint32_t k = config().k;
     const std::uint32_t probes = config().probes;
+    if (std::holds_alternative<SparseDwtaPlan>(state_->plan)) {
+        hash_nonzeros(queries, keys);
+        return;
+    }
     const std::size_t each = std::size_t{config().l} * probes;
     hash_rows(queries, centre, keys, {.row_stride = each, .table_stride = probes}, scratch);
     if (probes == 1) return;

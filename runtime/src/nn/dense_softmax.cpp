@@ -12,6 +12,7 @@
 #include <slidekit/kernels/dot.hpp>
 
 #include "nn/exchange.hpp"
+#include "nn/loss.hpp"
 #include "system/task.hpp"
 
 namespace slidekit::nn {
@@ -160,7 +161,6 @@ void DenseSoftmax::fold_piece(std::size_t piece, Scratch& scratch) {
 }
 
 void DenseSoftmax::merge_normalizers(const OutputStep& step) {
-    const float share = 1.0F / static_cast<float>(samples_);
     for (std::size_t s = 0; s < samples_; ++s) {
         float max = kLowest;
         for (std::size_t p = 0; p < Grouping::kPieces; ++p)
@@ -174,11 +174,42 @@ void DenseSoftmax::merge_normalizers(const OutputStep& step) {
         }
         max_[s] = max;
         log_sum_[s] = std::log(sum) + static_cast<double>(max);
-        const bool labelled = !step.batch.labels_of(s).empty();
-        factor_[s] = labelled ? share / static_cast<float>(sum) : 0.0F;
-        everywhere_[s] =
-            labelled ? share * step.label_smoothing / static_cast<float>(active_) : 0.0F;
+        factor_[s] = share_[s] / static_cast<float>(sum);
+        everywhere_[s] = share_[s] * step.label_smoothing / static_cast<float>(active_);
     }
+}
+
+void DenseSoftmax::share_out(const OutputStep& step) {
+    const Targets targets(step.batch, step.loss, step.label_smoothing);
+    share_.resize(samples_);
+    divisor_.resize(samples_);
+    for (std::size_t s = 0; s < samples_; ++s) {
+        const bool labelled = !step.batch.labels_of(s).empty();
+        share_[s] = labelled ? targets.weight(s) / static_cast<float>(samples_) : 0.0F;
+        divisor_[s] = labelled ? targets.divisor(s) : 1.0F;
+    }
+}
+
+// Turns the logits of a block into gradients but for the labels' targets; returns the loss of all
+// but these where it is of one logit and one target.
+double DenseSoftmax::take_gradients(const OutputStep& step,
+                                    RowMatrix<float> values,
+                                    float* max) const {
+    double loss = 0;
+    if (step.loss == Loss::softmax) {
+        kernels::apply_softmax_columns(values, max_.data(), factor_.data());
+        for (std::size_t r = 0; step.label_smoothing > 0 && r < values.rows; ++r)
+            kernels::axpy(-1, everywhere_.data(), values.row(r), samples_);
+        return loss;
+    }
+    const float everywhere =
+        Targets(step.batch, step.loss, step.label_smoothing).everywhere(active_);
+    for (std::size_t r = 0; r < values.rows; ++r) {
+        for (std::size_t s = 0; s < samples_; ++s) max[s] = std::max(max[s], values.row(r)[s]);
+        loss +=
+            pointwise_gradients(step.loss, {values.row(r), samples_}, everywhere, share_.data(), 1);
+    }
+    return loss;
 }
 
 void DenseSoftmax::update_piece(const OutputStep& step, std::size_t piece, Scratch& scratch) {
@@ -191,7 +222,12 @@ void DenseSoftmax::update_piece(const OutputStep& step, std::size_t piece, Scrat
     std::fill_n(label_logits, samples_, 0.0);
     std::fill_n(label_max, samples_, kLowest);
     const kernels::GroupsView labels = labels_.view();
-    const float share = (1 - step.label_smoothing) / static_cast<float>(samples_);
+    const Targets targets(step.batch, step.loss, step.label_smoothing);
+    const float kept = targets.kept();
+    const bool pointwise = step.loss != Loss::softmax;
+    const float everywhere = targets.everywhere(active_);
+    if (pointwise) std::fill_n(piece_max_.data() + piece * samples_, samples_, kLowest);
+    double loss = 0;
     const std::size_t dim = parameters_.dim();
     const std::size_t stride = padded_stride(dim);
     scratch.gradient.resize(kBlockRows * stride);
@@ -214,22 +250,25 @@ void DenseSoftmax::update_piece(const OutputStep& step, std::size_t piece, Scrat
                 while (row_id(begin + row) != *id) ++row;
                 const std::size_t group = static_cast<std::size_t>(id - labels.ids);
                 for (std::uint32_t m = labels.starts[group]; m < labels.starts[group + 1]; ++m) {
-                    visit(row, labels.members[m].vector);
+                    visit(row, labels.members[m].vector, targets.raw(labels.members[m].slot));
                 }
             }
         };
-        for_each_label([&](std::size_t row, std::uint32_t sample) {
+        for_each_label([&](std::size_t row, std::uint32_t sample, float target) {
             const float logit = values.row(row)[sample];
-            label_logits[sample] += static_cast<double>(logit);
+            label_logits[sample] += static_cast<double>(target) * static_cast<double>(logit);
             label_max[sample] = std::max(label_max[sample], logit);
+            if (pointwise)
+                loss += static_cast<double>(share_[sample]) *
+                        target_loss(step.loss, logit, kept * target, everywhere);
         });
-        if (smooth) add_rows({values.data, count, samples_, values.stride}, scratch.sum, logits);
-        kernels::apply_softmax_columns(values, max_.data(), factor_.data());
-        for (std::size_t r = 0; smooth && r < count; ++r)
-            kernels::axpy(-1, everywhere_.data(), values.row(r), samples_);
-        for_each_label([&](std::size_t row, std::uint32_t sample) {
-            values.row(row)[sample] -=
-                share / static_cast<float>(step.batch.labels_of(sample).size());
+        if (smooth && !pointwise)
+            add_rows({values.data, count, samples_, values.stride}, scratch.sum, logits);
+        loss += take_gradients(step,
+                               {values.data, count, samples_, values.stride},
+                               piece_max_.data() + piece * samples_);
+        for_each_label([&](std::size_t row, std::uint32_t sample, float target) {
+            values.row(row)[sample] -= kept * share_[sample] * target / divisor_[sample];
         });
 
         const RowMatrix<float> gradient{scratch.gradient.data(), count, dim, stride};
@@ -251,6 +290,7 @@ void DenseSoftmax::update_piece(const OutputStep& step, std::size_t piece, Scrat
             parameters_.update_row(row_id(begin + r), gradient.row(r), bias_gradient, step.rule);
         }
     }
+    piece_loss_[piece] = loss;
 }
 
 void DenseSoftmax::step(const OutputStep& step,
@@ -276,11 +316,17 @@ void DenseSoftmax::step(const OutputStep& step,
     everywhere_.resize(samples_);
     log_sum_.resize(samples_);
     ones_.assign(samples_, 1.0F);
-    kept_.resize(negatives_ && active_ * stride <= kMostKept ? active_ * stride : 0);
+    piece_loss_.assign(Grouping::kPieces, 0.0);
+    const bool normalised = step.loss == Loss::softmax;
+    const bool keep = normalised && negatives_ && active_ * stride <= kMostKept;
+    kept_.resize(keep ? active_ * stride : 0);
+    share_out(step);
     kernels::transpose(step.hidden, {hidden_transposed_.data(), dim, samples_, stride});
-    for_each_piece(
-        [&](std::size_t piece, system::Worker worker) { fold_piece(piece, scratch_[worker]); });
-    merge_normalizers(step);
+    if (normalised) {
+        for_each_piece(
+            [&](std::size_t piece, system::Worker worker) { fold_piece(piece, scratch_[worker]); });
+        merge_normalizers(step);
+    }
     report.seconds.forward += clock.lap();
 
     gradients_.resize(Grouping::kPieces, samples_, dim);
@@ -298,20 +344,27 @@ void DenseSoftmax::step(const OutputStep& step,
     report.seconds.backward += clock.lap();
 
     const auto smoothing = static_cast<double>(step.label_smoothing);
+    const Targets targets(step.batch, step.loss, step.label_smoothing);
+    for (const double loss : piece_loss_) report.loss += static_cast<double>(samples_) * loss;
     for (std::size_t s = 0; s < samples_; ++s) {
         const std::size_t labels = step.batch.labels_of(s).size();
         if (labels == 0) continue;
         double logits = 0;
         double label_logits = 0;
         float label_max = kLowest;
+        float max = kLowest;
         for (std::size_t p = 0; p < Grouping::kPieces; ++p) {
+            max = std::max(max, piece_max_[p * samples_ + s]);
             logits += piece_logits_[p * samples_ + s];
             label_logits += piece_label_logits_[p * samples_ + s];
             label_max = std::max(label_max, piece_label_max_[p * samples_ + s]);
         }
-        report.loss += log_sum_[s] - (1 - smoothing) * label_logits / static_cast<double>(labels) -
-                       smoothing * logits / static_cast<double>(active_);
-        report.correct += label_max >= max_[s] ? 1 : 0;
+        if (normalised)
+            report.loss +=
+                static_cast<double>(targets.weight(s)) *
+                (log_sum_[s] - (1 - smoothing) * label_logits / static_cast<double>(divisor_[s]) -
+                 smoothing * logits / static_cast<double>(active_));
+        report.correct += label_max >= max ? 1 : 0;
         report.samples += 1;
         report.labels += labels;
         report.active += active_;

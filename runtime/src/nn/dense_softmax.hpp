@@ -47,6 +47,10 @@ private:
     void choose_rows(const OutputStep& step, std::span<const std::uint32_t> chosen);
     void fold_piece(std::size_t piece, Scratch& scratch);
     void merge_normalizers(const OutputStep& step);
+    void share_out(const OutputStep& step);
+    double take_gradients(const OutputStep& step,
+                          kernels::RowMatrix<float> values,
+                          float* max) const;
     void update_piece(const OutputStep& step, std::size_t piece, Scratch& scratch);
     kernels::RowMatrix<const float> rows_of(std::size_t begin,
                                             std::size_t count,
@@ -84,9 +88,12 @@ private:
     std::vector<float> piece_max_;          // piece x samples
     std::vector<float> piece_sum_;
     std::vector<float> max_;         // by sample
-    std::vector<float> factor_;      // by sample: 1 / (sum * batch); 0 for a sample without labels
+    std::vector<float> share_;       // by sample: its weight / batch; 0 for a sample without labels
+    std::vector<float> factor_;      // by sample: share / sum
+    std::vector<float> divisor_;     // by sample: sum of its targets
     std::vector<float> everywhere_;  // by sample: the target's part on all rows, / batch
     std::vector<double> log_sum_;
+    std::vector<double> piece_loss_;    // of losses of one logit and one target
     std::vector<double> piece_logits_;  // piece x samples: sum of all logits there, if smoothing
     std::vector<double>
         piece_label_logits_;  // piece x samples: sum of the logits of the labels there

@@ -2,6 +2,7 @@
 #include "nn/input_layer.hpp"
 
 #include <algorithm>
+#include <atomic>
 
 #include <slidekit/kernels/activation.hpp>
 #include <slidekit/kernels/axpy.hpp>
@@ -48,6 +49,20 @@ bool InputLayer::forward(const data::PointsView& points,
         finite = finite && all_finite(out, zeros_.data(), hidden.dim);
         kernels::relu(out, hidden.dim);
     }
+    return finite;
+}
+
+bool InputLayer::forward(system::Executor& executor,
+                         const data::PointsView& points,
+                         RowMatrix<float> hidden) const {
+    constexpr std::size_t kSamplesPerTask = 8;
+    std::atomic<bool> finite = true;
+    executor.for_each_piece(
+        points.points, kSamplesPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
+            if (!forward(
+                    points, begin, {hidden.row(begin), end - begin, hidden.dim, hidden.stride}))
+                finite = false;
+        });
     return finite;
 }
 

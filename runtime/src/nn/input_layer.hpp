@@ -36,6 +36,11 @@ public:
                  std::size_t first,
                  kernels::RowMatrix<float> hidden) const noexcept;
 
+    /// The same for all points, on the executor's workers.
+    bool forward(system::Executor& executor,
+                 const data::PointsView& points,
+                 kernels::RowMatrix<float> hidden) const;
+
     /// Updates rows and bias. gradient: of the activations, by sample; it is overwritten by that of
     /// the pre-activations.
     void backward(system::Executor& executor,

@@ -22,6 +22,7 @@ struct OutputStep {
     const UpdateRule& rule;
     std::uint64_t step = 0;
     float label_smoothing = 0;
+    Loss loss = Loss::softmax;
 };
 
 /// Gradients of the hidden activations, one buffer for each of the fixed pieces of work, added in

@@ -253,32 +253,75 @@ void Parameters::update_row(std::size_t row,
     float* const w = split ? nullptr : weights_.row(row);
     kernels::Bf16* const high = split ? halves_.high.row(row) : nullptr;
     std::uint16_t* const low = split ? halves_.low + at : nullptr;
-    float* const bias = bias_.empty() ? nullptr : bias_.data() + row;
     if (const auto* adam = std::get_if<AdamStep>(&rule)) {
         float* const m = first_ + at;
         float* const v = second_ + at;
         split ? kernels::adam_row_split(high, low, m, v, gradient, dim, *adam)
               : kernels::adam_row(w, m, v, gradient, dim, *adam);
-        if (bias == nullptr) return;
-        float* const bias_m = bias_first_ + row;
-        float* const bias_v = bias_second_ + row;
-        kernels::adam_row(bias, bias_m, bias_v, &bias_gradient, 1, without_decay(*adam));
     } else if (const auto* adagrad = std::get_if<AdagradStep>(&rule)) {
         split ? kernels::adagrad_row_split(high, low, first_ + row, gradient, dim, *adagrad)
               : kernels::adagrad_row(w, first_ + row, gradient, dim, *adagrad);
-        if (bias == nullptr) return;
-        kernels::adagrad_row(bias, bias_first_ + row, &bias_gradient, 1, without_decay(*adagrad));
     } else if (const auto* momentum = std::get_if<MomentumStep>(&rule)) {
         split ? kernels::momentum_row_split(high, low, first_ + at, gradient, dim, *momentum)
               : kernels::momentum_row(w, first_ + at, gradient, dim, *momentum);
-        if (bias == nullptr) return;
-        kernels::momentum_row(bias, bias_first_ + row, &bias_gradient, 1, without_decay(*momentum));
     } else {
         const SgdStep& sgd = *std::get_if<SgdStep>(&rule);
         split ? kernels::sgd_row_split(high, low, gradient, dim, sgd)
               : kernels::sgd_row(w, gradient, dim, sgd);
-        if (bias != nullptr) *bias -= sgd.lr * bias_gradient;
     }
+    update_bias(row, bias_gradient, rule);
+}
+
+void Parameters::update_bias(std::size_t row, float gradient, const UpdateRule& rule) noexcept {
+    if (bias_.empty()) return;
+    float* const bias = bias_.data() + row;
+    if (const auto* adam = std::get_if<AdamStep>(&rule)) {
+        kernels::adam_row(
+            bias, bias_first_ + row, bias_second_ + row, &gradient, 1, without_decay(*adam));
+    } else if (const auto* adagrad = std::get_if<AdagradStep>(&rule)) {
+        kernels::adagrad_row(bias, bias_first_ + row, &gradient, 1, without_decay(*adagrad));
+    } else if (const auto* momentum = std::get_if<MomentumStep>(&rule)) {
+        kernels::momentum_row(bias, bias_first_ + row, &gradient, 1, without_decay(*momentum));
+    } else {
+        *bias -= std::get_if<SgdStep>(&rule)->lr * gradient;
+    }
+}
+
+void Parameters::update_coordinates(std::size_t row,
+                                    std::span<const std::uint32_t> coordinates,
+                                    const float* gradient,
+                                    float bias_gradient,
+                                    const UpdateRule& rule,
+                                    Gathered& scratch) {
+    const std::size_t count = coordinates.size();
+    const auto gather = [&](const float* from, std::vector<float>& to) {
+        if (to.size() < count) to.resize(count);
+        for (std::size_t i = 0; i < count; ++i) to[i] = from[coordinates[i]];
+        return to.data();
+    };
+    const auto scatter = [&](const std::vector<float>& from, float* to) {
+        for (std::size_t i = 0; i < count; ++i) to[coordinates[i]] = from[i];
+    };
+    float* const weights = weights_.row(row);
+    float* const w = gather(weights, scratch.weights);
+    float* const first = first_ == nullptr ? nullptr : first_ + row * weights_.stride;
+    if (const auto* adam = std::get_if<AdamStep>(&rule)) {
+        float* const second = second_ + row * weights_.stride;
+        float* const m = gather(first, scratch.first);
+        float* const v = gather(second, scratch.second);
+        kernels::adam_row(w, m, v, gradient, count, *adam);
+        scatter(scratch.first, first);
+        scatter(scratch.second, second);
+    } else if (const auto* adagrad = std::get_if<AdagradStep>(&rule)) {
+        kernels::adagrad_row(w, first_ + row, gradient, count, *adagrad);
+    } else if (const auto* momentum = std::get_if<MomentumStep>(&rule)) {
+        kernels::momentum_row(w, gather(first, scratch.first), gradient, count, *momentum);
+        scatter(scratch.first, first);
+    } else {
+        kernels::sgd_row(w, gradient, count, *std::get_if<SgdStep>(&rule));
+    }
+    scatter(scratch.weights, weights);
+    update_bias(row, bias_gradient, rule);
 }
 
 void Parameters::update_others(system::Executor& executor,

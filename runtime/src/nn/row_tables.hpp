@@ -98,7 +98,10 @@ private:
     [[nodiscard]] Range pieces_of(const Part& part, const Slice& slice) const noexcept;
     [[nodiscard]] std::size_t centre_rows() const noexcept;
     [[nodiscard]] std::uint32_t centre_row(std::size_t i) const noexcept;
-    [[nodiscard]] bool centred() const noexcept { return config_.centre == Centre::on; }
+    // Queries of sparse DWTA list what they have, and no centre can be taken off the rest.
+    [[nodiscard]] bool centred() const noexcept {
+        return config_.centre == Centre::on && config_.hash.family != lsh::HashFamily::sparse_dwta;
+    }
     [[nodiscard]] bool counts_needed() const noexcept {
         return blocks_.shards() > 1 && config_.bucket_cap > 0;
     }

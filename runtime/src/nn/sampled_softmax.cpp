@@ -15,6 +15,7 @@
 #include <slidekit/system/error.hpp>
 #include <slidekit/system/random.hpp>
 
+#include "nn/loss.hpp"
 #include "system/task.hpp"
 
 namespace slidekit::nn {
@@ -222,9 +223,16 @@ void SampledSoftmax::normalise_block(const OutputStep& step,
     part = {.max = kLowest, .best_label = kLowest};
     if (bin.count == 0) return;
     float* const values = values_.data() + bin.first;
+    const bool same_targets = step.batch.label_values.empty();
+    const Targets targets(step.batch, step.loss, step.label_smoothing);
     for (std::size_t i = 0; i < bin.labels; ++i) {
         part.best_label = std::max(part.best_label, values[i]);
-        part.label_logits += static_cast<double>(values[i]);
+        const float target = same_targets ? 1.0F : targets.of(sample, ids_[bin.first + i]);
+        part.label_logits += static_cast<double>(target) * static_cast<double>(values[i]);
+    }
+    if (step.loss != Loss::softmax) {
+        part.max = kernels::max_value(values, bin.count);
+        return;
     }
     if (step.label_smoothing > 0)
         for (std::size_t i = 0; i < bin.count; ++i)
@@ -239,8 +247,10 @@ void SampledSoftmax::normalise(const OutputStep& step, std::size_t sample) {
     const std::uint32_t active = runs_[sample].count;
     if (active == 0) return;
     const float smoothing = step.label_smoothing;
-    const float target = (1 - smoothing) / static_cast<float>(step.batch.labels_of(sample).size());
-    const float everywhere = smoothing / static_cast<float>(active);
+    const Targets targets(step.batch, step.loss, smoothing);
+    const bool same_targets = step.batch.label_values.empty();
+    const float target = targets.scale(sample);
+    const float everywhere = targets.everywhere(active);
     Part all{.max = kLowest, .best_label = kLowest};
     for (std::size_t b = 0; b < kBlocks; ++b) {
         const Part& part = parts_.part(b)[sample];
@@ -249,6 +259,9 @@ void SampledSoftmax::normalise(const OutputStep& step, std::size_t sample) {
         all.label_logits += part.label_logits;
         all.all_logits += part.all_logits;
     }
+    StepReport& report = sample_reports_[sample];
+    report.correct = all.best_label >= all.max ? 1 : 0;
+    if (step.loss != Loss::softmax) return take_pointwise(step, sample);
     std::array<float, kBlocks> scales{};
     double sum = 0;
     for (std::size_t b = 0; b < kBlocks; ++b) {
@@ -257,21 +270,44 @@ void SampledSoftmax::normalise(const OutputStep& step, std::size_t sample) {
         scales[b] = std::exp(part.max - all.max);
         sum += static_cast<double>(part.sum) * static_cast<double>(scales[b]);
     }
-    StepReport& report = sample_reports_[sample];
-    report.loss = std::log(sum) + static_cast<double>(all.max) -
-                  all.label_logits * static_cast<double>(target) -
-                  all.all_logits * static_cast<double>(everywhere);
-    report.correct = all.best_label >= all.max ? 1 : 0;
+    const float weight = targets.weight(sample);
+    report.loss = static_cast<double>(weight) *
+                  (std::log(sum) + static_cast<double>(all.max) -
+                   all.label_logits * (same_targets ? static_cast<double>(target) : 1.0) -
+                   all.all_logits * static_cast<double>(everywhere));
 
-    const float share = 1.0F / static_cast<float>(samples_);
+    const float share = weight / static_cast<float>(samples_);
     for (std::size_t b = 0; b < kBlocks; ++b) {
         const Bin& bin = bin_of(b, sample);
         float* const values = values_.data() + bin.first;
         kernels::scale(share * scales[b] / static_cast<float>(sum), values, bin.count);
-        for (std::size_t i = 0; i < bin.labels; ++i) values[i] -= share * target;
+        for (std::size_t i = 0; i < bin.labels; ++i)
+            values[i] -= share * (same_targets ? target : targets.of(sample, ids_[bin.first + i]));
         if (smoothing > 0)
             for (std::size_t i = 0; i < bin.count; ++i) values[i] -= share * everywhere;
     }
+}
+
+// The same for losses of one logit and one target.
+void SampledSoftmax::take_pointwise(const OutputStep& step, std::size_t sample) {
+    const Targets targets(step.batch, step.loss, step.label_smoothing);
+    const float everywhere = targets.everywhere(runs_[sample].count);
+    const float weight = targets.weight(sample);
+    const float share = weight / static_cast<float>(samples_);
+    double loss = 0;
+    for (std::size_t b = 0; b < kBlocks; ++b) {
+        const Bin& bin = bin_of(b, sample);
+        const std::uint32_t* const ids = ids_.data() + bin.first;
+        float* const values = values_.data() + bin.first;
+        for (std::size_t i = 0; i < bin.labels; ++i)
+            loss += static_cast<double>(weight) *
+                    target_loss(step.loss, values[i], targets.of(sample, ids[i]), everywhere);
+        loss += static_cast<double>(samples_) *
+                pointwise_gradients(step.loss, {values, bin.count}, everywhere, &share, 0);
+        for (std::size_t i = 0; i < bin.labels; ++i)
+            values[i] -= share * targets.of(sample, ids[i]);
+    }
+    sample_reports_[sample].loss = loss;
 }
 
 // In runs of a few hundred rows, so that the rows are still in L2 when their 8-bit copies are

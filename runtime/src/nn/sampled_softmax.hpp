@@ -118,6 +118,7 @@ private:
     void correct(const OutputStep& step);
     void normalise_block(const OutputStep& step, std::size_t block, std::size_t sample);
     void normalise(const OutputStep& step, std::size_t sample);
+    void take_pointwise(const OutputStep& step, std::size_t sample);
     void update(const OutputStep& step, Shard& shard, std::size_t piece);
     void backward(const OutputStep& step);
     [[nodiscard]] std::size_t proposals() const noexcept;

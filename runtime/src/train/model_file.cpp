@@ -21,12 +21,14 @@ namespace {
 
 constexpr const char* kConfigKey = "slidekit.network";
 constexpr const char* kRetrievalKey = "slidekit.retrieval";
+constexpr const char* kLayersKey = "layers";
+constexpr const char* kActiveKey = "active";
 constexpr const char* kRows = "retrieval.rows";
 constexpr const char* kCentre = "retrieval.centre";
 
 // In the order of lsh::HashFamily, lsh::Packing and nn::Centre.
 constexpr std::array kFamilies = {
-    "simhash", "hadamard", "dwta", "wta", "doph", "pstable", "crosspolytope"};
+    "simhash", "hadamard", "dwta", "wta", "doph", "pstable", "crosspolytope", "sparse-dwta"};
 constexpr std::array kPackings = {"concat", "slide-compat"};
 constexpr std::array kCentres = {"on", "off"};
 constexpr std::uint32_t kMostCodes = 64;
@@ -52,6 +54,8 @@ public:
             throw foreign(file, std::string("its metadata has no \"") + key + "\"");
         values_ = nlohmann::json::parse(entry->second, nullptr, false);
     }
+    Settings(nlohmann::json values, const std::filesystem::path& file)
+        : file_(file), values_(std::move(values)) {}
 
     [[nodiscard]] bool has(const char* key) const {
         return values_.is_object() && values_.contains(key);
@@ -63,6 +67,11 @@ public:
         const auto value = values_[key].get<std::uint64_t>();
         if (value < least || value > most) refuse(key);
         return value;
+    }
+    /// A list that is not empty.
+    [[nodiscard]] const nlohmann::json& list(const char* key) const {
+        if (!has(key) || !values_[key].is_array() || values_[key].empty()) refuse(key);
+        return values_[key];
     }
     [[nodiscard]] float positive(const char* key) const {
         if (!has(key) || !values_[key].is_number()) refuse(key);
@@ -92,7 +101,31 @@ ModelShape shape_of(const data::TensorFile& tensors, const std::filesystem::path
     const auto number = [&](const char* key) {
         return static_cast<std::uint32_t>(settings.number(key, 1, 0x7fffffff));
     };
-    return {.features = number("features"), .hidden = number("hidden"), .labels = number("labels")};
+    ModelShape shape{number("features"), nn::HiddenLayers(number("hidden")), number("labels")};
+    if (!settings.has(kLayersKey)) return shape;
+    shape.hidden.clear();
+    for (const nlohmann::json& entry : settings.list(kLayersKey)) {
+        const Settings layer(entry, file);
+        nn::HiddenLayer& hidden = shape.hidden.emplace_back();
+        hidden.width = static_cast<std::uint32_t>(layer.number("width", 1, 0x7fffffff));
+        if (!layer.has(kActiveKey)) continue;
+        const auto active = static_cast<std::uint32_t>(layer.number(kActiveKey, 0, hidden.width));
+        // Without tables: prediction looks at all neurons of a hidden layer.
+        hidden.sampled = nn::LshOutput{.hash = {},
+                                       .mix = {.lsh = active, .batch = 0, .uniform = 1},
+                                       .sampling = nn::Sampling::exact};
+    }
+    return shape;
+}
+
+nlohmann::json layers_json(const nn::HiddenLayers& hidden) {
+    nlohmann::json layers = nlohmann::json::array();
+    for (const nn::HiddenLayer& layer : hidden) {
+        nlohmann::json entry = {{"width", layer.width}};
+        if (layer.sampled) entry[kActiveKey] = std::min(layer.sampled->mix.lsh, layer.width);
+        layers.push_back(entry);
+    }
+    return layers;
 }
 
 std::string retrieval_json(const nn::LshOutput& output) {
@@ -140,24 +173,29 @@ void copy_rows(std::span<const float> from, kernels::RowMatrix<float> to) {
 
 void save_model(const nn::Network& network, const std::filesystem::path& file) {
     const nn::NetworkConfig& config = network.config();
-    const nlohmann::json json = {{"features", config.features},
-                                 {"hidden", config.hidden},
-                                 {"labels", config.labels},
-                                 {"activation", "relu"},
-                                 {"trained_with", output_name(config.output)},
-                                 {"seed", config.seed}};
-    const auto matrix = [](const char* name, const nn::Parameters& parameters) {
+    nlohmann::json json = {{"features", config.features},
+                           {"hidden", config.hidden.last_width()},
+                           {"labels", config.labels},
+                           {"activation", "relu"},
+                           {"trained_with", output_name(config.output)},
+                           {"seed", config.seed}};
+    if (config.hidden.size() > 1 || config.hidden.front().sampled)
+        json[kLayersKey] = layers_json(config.hidden);
+    const auto matrix = [](const std::string& name, const nn::Parameters& parameters) {
         data::TensorSource source{.name = name, .shape = {parameters.rows(), parameters.dim()}};
         source.read_row = [&](std::size_t i, float* out) { parameters.copy_row(i, out); };
         return source;
     };
-    const auto vector = [](const char* name, std::span<const float> values) {
+    const auto vector = [](const std::string& name, std::span<const float> values) {
         return data::TensorSource{.name = name, .shape = {values.size()}, .data = values.data()};
     };
-    std::vector<data::TensorSource> tensors = {matrix("input.weight", network.input()),
-                                               vector("input.bias", network.hidden_bias()),
-                                               matrix("output.weight", network.output()),
-                                               vector("output.bias", network.output().bias())};
+    std::vector<data::TensorSource> tensors;
+    for (const nn::Network::ConstHiddenView& layer : network.hidden_layers()) {
+        tensors.push_back(matrix(layer.name + ".weight", layer.weights));
+        tensors.push_back(vector(layer.name + ".bias", layer.bias));
+    }
+    tensors.push_back(matrix("output.weight", network.output()));
+    tensors.push_back(vector("output.bias", network.output().bias()));
     std::map<std::string, std::string> metadata = {{kConfigKey, json.dump()}};
     const nn::RetrievalSetup retrieval = network.retrieval_setup();
     if (!retrieval.met.empty()) {
@@ -197,7 +235,7 @@ nn::RetrievalSetup read_retrieval(const std::filesystem::path& file) {
                           ", not above the one before and below " + std::to_string(shape.labels));
     }
     const std::span<const float> centre =
-        tensors.read(kCentre, std::array{std::uint64_t{shape.hidden}});
+        tensors.read(kCentre, std::array{std::uint64_t{shape.hidden.last_width()}});
     if (!std::all_of(centre.begin(), centre.end(), [](float x) { return std::isfinite(x); }))
         throw foreign(file, std::string(kCentre) + " holds what is no finite number");
     setup.met.assign(rows.begin(), rows.end());
@@ -208,14 +246,27 @@ nn::RetrievalSetup read_retrieval(const std::filesystem::path& file) {
 nn::Network load_model(system::Runtime& runtime, const std::filesystem::path& file) {
     const data::TensorFile tensors(file);
     const ModelShape shape = shape_of(tensors, file);
-    const std::uint64_t features = shape.features;
-    const std::uint64_t hidden = shape.hidden;
-    const std::uint64_t labels = shape.labels;
-    // All four are looked up before memory is taken, so that a file of other shapes costs nothing.
-    const auto input_weight = tensors.read("input.weight", std::array{features, hidden});
-    const auto input_bias = tensors.read("input.bias", std::array{hidden});
-    const auto output_weight = tensors.read("output.weight", std::array{labels, hidden});
-    const auto output_bias = tensors.read("output.bias", std::array{labels});
+    // All are looked up before memory is taken, so that a file of other shapes costs nothing.
+    struct Place {
+        std::span<const float> weight;
+        std::span<const float> bias;
+    };
+    const auto find = [&](const std::string& name, std::uint64_t rows, std::uint64_t dim) {
+        return tensors.read(name + ".weight", std::array{rows, dim});
+    };
+    std::vector<Place> hidden;
+    std::uint64_t inputs = shape.features;
+    for (const nn::HiddenLayer& layer : shape.hidden) {
+        const bool first = hidden.empty();
+        const std::string name = first ? "input" : "hidden" + std::to_string(hidden.size() + 1);
+        const bool by_input = first && !layer.sampled;
+        hidden.push_back(
+            {by_input ? find(name, inputs, layer.width) : find(name, layer.width, inputs),
+             tensors.read(name + ".bias", std::array{std::uint64_t{layer.width}})});
+        inputs = layer.width;
+    }
+    const auto output_weight = find("output", shape.labels, inputs);
+    const auto output_bias = tensors.read("output.bias", std::array{std::uint64_t{shape.labels}});
 
     nn::Network network(runtime,
                         {.features = shape.features,
@@ -224,9 +275,12 @@ nn::Network load_model(system::Runtime& runtime, const std::filesystem::path& fi
                          .output = nn::FullOutput{},
                          .optimizer = nn::Optimizer::sgd,
                          .initial_deviation = 0});
-    copy_rows(input_weight, network.input().weights());
+    const std::vector<nn::Network::HiddenView> layers = network.hidden_layers();
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+        copy_rows(hidden[i].weight, layers[i].weights.weights());
+        std::copy(hidden[i].bias.begin(), hidden[i].bias.end(), layers[i].bias.begin());
+    }
     copy_rows(output_weight, network.output().weights());
-    std::copy(input_bias.begin(), input_bias.end(), network.hidden_bias().begin());
     std::copy(output_bias.begin(), output_bias.end(), network.output().bias().begin());
     return network;
 }

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cmath>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <slidekit/data/batches.hpp>
 #include <slidekit/system/error.hpp>
@@ -47,11 +49,6 @@ data::Batch spread(const data::PointsView& points, std::uint32_t count) {
     return part;
 }
 
-bool has_tables(const nn::OutputConfig& output) {
-    const auto* lsh = std::get_if<nn::LshOutput>(&output);
-    return lsh != nullptr && nn::uses_tables(lsh->sampling);
-}
-
 class Loop {
 public:
     Loop(nn::Network& network,
@@ -64,11 +61,16 @@ public:
           test_(test),
           config_(config),
           observer_(observer),
-          lr_(config.lr.value_or(default_lr(network.config().optimizer))),
           rebuilds_(config.rebuild_first, config.rebuild_growth),
-          lsh_(has_tables(network.config().output)) {
+          lsh_(network.has_tables()) {
         const std::uint64_t per_epoch = (points.points + config.batch - 1) / config.batch;
         result_.progress.total_steps = per_epoch * config.epochs;
+        const std::size_t layers = network.config().hidden.size() + 1;
+        for (std::size_t i = 0; i < layers; ++i) {
+            const float usual =
+                config.lr.value_or(default_lr(nn::optimizer_of(network.config(), i)));
+            lr_.push_back(i < config.layer_lr.size() ? config.layer_lr[i].value_or(usual) : usual);
+        }
         if (config.eval_points > 0) some_test_ = spread(test, config.eval_points);
     }
 
@@ -110,14 +112,18 @@ private:
         batch_.assign(points_, chosen);
         if (config_.feature_dropout > 0)
             batch_.drop_features(config_.feature_dropout, config_.seed, step);
-        window_.lr = static_cast<double>(lr_) *
-                     learning_rate_factor(config_.lr_schedule, step, result_.progress.total_steps);
+        const double factor =
+            learning_rate_factor(config_.lr_schedule, step, result_.progress.total_steps);
+        std::vector<nn::UpdateRule> rules;
+        for (std::size_t i = 0; i < lr_.size(); ++i)
+            rules.push_back(rule_of(config_,
+                                    nn::optimizer_of(network_.config(), i),
+                                    static_cast<double>(lr_[i]) * factor,
+                                    step));
+        window_.lr = static_cast<double>(lr_.back()) * factor;
         rate_ = window_.lr;
-        const nn::StepReport report =
-            network_.train_step(batch_.view(),
-                                rule_of(config_, network_.config().optimizer, window_.lr, step),
-                                step,
-                                config_.regularisers);
+        const nn::StepReport report = network_.train_step(
+            batch_.view(), nn::UpdateRules(std::move(rules)), step, config_.regularisers);
         if (report.not_finite) diverged(*report.not_finite, "what it computes");
         const double seconds = now() - start;
         window_.sums += report;
@@ -141,8 +147,7 @@ private:
 
     [[noreturn]] void diverged(nn::Layer layer, const std::string& what) const {
         throw Error(ErrorCode::diverged,
-                    "step " + std::to_string(result_.progress.step) +
-                        (layer == nn::Layer::input ? ", input layer" : ", output layer"),
+                    "step " + std::to_string(result_.progress.step) + ", " + name_of(layer),
                     what +
                         " is no longer finite: the training diverged; lower the learning rate "
                         "(it is " +
@@ -234,8 +239,8 @@ private:
     const data::PointsView& test_;
     const TrainConfig& config_;
     TrainingObserver& observer_;
-    float lr_;
-    double rate_ = 0;  // of the last step
+    std::vector<float> lr_;  // by layer
+    double rate_ = 0;        // of the last step
     RebuildSchedule rebuilds_;
     bool lsh_;
     bool rebuilding_ = false;

@@ -13,8 +13,9 @@ namespace slidekit::lsh {
 
 /// simhash: signs of sparse random projections; hadamard: of pseudo-random rotations; dwta, wta:
 /// places of the largest of 8 coordinates; doph: minhash of the set of the largest coordinates;
-/// pstable: cells of normal projections; crosspolytope: the largest of 32 rotated coordinates.
-enum class HashFamily { simhash, hadamard, dwta, wta, doph, pstable, crosspolytope };
+/// pstable: cells of normal projections; crosspolytope: the largest of 32 rotated coordinates;
+/// sparse_dwta: DWTA of the coordinates that a query lists, for inputs of any width.
+enum class HashFamily { simhash, hadamard, dwta, wta, doph, pstable, crosspolytope, sparse_dwta };
 
 /// How DWTA's 3-bit codes make a key: one after the other, or 2 bits apart as in the released
 /// SLIDE.
@@ -45,10 +46,12 @@ inline constexpr std::uint32_t kMaxProbes = 16;
 class SLIDEKIT_API Family {
 public:
     /// Functions for vectors of `dim` coordinates (at most 32768; Hadamard and cross-polytope:
-    /// 4096). Depends on config.seed only. SimHash: each projection has max(1, round(dim/3))
-    /// non-zeros at distinct random coordinates, ascending, signs fair. DWTA: ceil(K L 8 / dim)
-    /// random permutations laid end to end and cut into bins of 8. WTA: the first 8 coordinates of
-    /// a permutation for each code. DOPH: sets of the max(1, dim / 8) largest coordinates.
+    /// 4096; sparse DWTA: 2^29). Depends on config.seed only. SimHash: each projection has max(1,
+    /// round(dim/3)) non-zeros at distinct random coordinates, ascending, signs fair. DWTA: ceil(K
+    /// L 8 / dim) random permutations laid end to end and cut into bins of 8. WTA: the first 8
+    /// coordinates of a permutation for each code. Sparse DWTA: at least 4 permutations, folded
+    /// onto the bins where they are longer than these (kernels::SparseDwtaPlan). DOPH: sets of the
+    /// max(1, dim / 8) largest coordinates.
     Family(const HashConfig& config, std::uint32_t dim);
     Family(Family&&) noexcept;
     Family& operator=(Family&&) noexcept;
@@ -70,12 +73,19 @@ public:
 
     /// Keys of queries: keys[(query * l + table) * probes + p], of which p = 0 is hash_rows' key
     /// and the others have the bits flipped that are least certain, nearest first (order_probes).
+    /// Of sparse DWTA: the keys of the coordinates that are not zero, without a centre.
     void hash_queries(kernels::RowMatrix<const float> queries,
                       const float* centre,
                       std::uint32_t* keys,
                       float* scratch) const noexcept;
 
+    /// Keys of a sparse query: keys[table], from the coordinates that it lists alone. Requires: the
+    /// family sparse_dwta.
+    void hash_sparse(kernels::SparseView query, std::uint32_t* keys) const;
+
 private:
+    void hash_nonzeros(kernels::RowMatrix<const float> queries, std::uint32_t* keys) const;
+
     struct State;
     std::unique_ptr<State> state_;
 };

@@ -1,8 +1,10 @@
-// The usual network: sparse input -> dense ReLU -> softmax over very many neurons.
+// Networks: sparse input -> hidden layers with ReLU -> output over very many neurons.
 //
-// The softmax is sampled by LSH (a few hundred neurons a sample), or one of the two honest
-// baselines: over all neurons, or over the labels of the batch and uniform negatives that the batch
-// shares.
+// The usual one has a single dense hidden layer. Any layer may be sampled instead: it then has hash
+// tables of its own, each sample is a matter of the neurons that they find, and only these are
+// handed on (SLIDE [MLSys 2020], section 3). The output is sampled by LSH (a few hundred neurons a
+// sample), or one of the two honest baselines: over all neurons, or over the labels of the batch
+// and uniform negatives that the batch shares.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +12,8 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -76,7 +80,7 @@ struct Mix {
     std::uint32_t uniform_group = 4;
 };
 
-/// Softmax over each sample's own active set, found by LSH.
+/// Each sample has its own active set, found by LSH; of a hidden layer or the output.
 struct LshOutput {
     lsh::HashConfig hash;
     Mix mix;
@@ -110,13 +114,55 @@ struct FullOutput {};
 
 using OutputConfig = std::variant<LshOutput, UniformOutput, FullOutput>;
 
+/// A hidden layer, with ReLU: all neurons are active, or of each sample some.
+///
+/// In training a sampled layer takes those of the tables' candidates that have the highest
+/// pre-activation (Rank::count: that were met in most tables), at most mix.lsh, and mix.uniform
+/// draws; in prediction, which needs no tables,
+/// the mix.lsh highest of all. Its sampling is top_k, exact (all rows are looked at) or none (draws
+/// alone); it has no labels, so mix.batch, query, scope and correction have to be their defaults
+/// (mix.batch: 0). Behind it only positive activations are handed on.
+struct HiddenLayer {
+    std::uint32_t width = 128;
+    std::optional<LshOutput> sampled = std::nullopt;
+    std::optional<Optimizer> optimizer = std::nullopt;  // without: the network's
+    std::optional<Precision> precision = std::nullopt;  // without: the network's, or fp32 where
+                                                        // rows are sampled or met by sparse input
+    /// Of the weights; without: the network's in the first layer, sqrt(2 / active inputs) behind it
+    /// (He et al. 2015).
+    std::optional<float> initial_deviation = std::nullopt;
+};
+
+/// Hidden layers, the one next to the input first. A number is the width of a single dense one.
+struct HiddenLayers : std::vector<HiddenLayer> {
+    using vector::vector;
+    HiddenLayers(std::uint32_t width) : vector(1, HiddenLayer{.width = width}) {}
+
+    /// Width of what the output layer reads.
+    [[nodiscard]] std::uint32_t last_width() const noexcept { return back().width; }
+};
+
+/// softmax: cross-entropy against targets that sum to 1. sigmoid: cross-entropy of each active
+/// neuron by itself, for labels that do not exclude each other. squared: half the squared
+/// difference of each active neuron's output from its target, for regression and embeddings.
+/// Targets are data::PointsView::label_values, or 1 each, and 0 for all other active neurons;
+/// softmax divides them by their sum. A point without labels teaches nothing.
+enum class Loss { softmax, sigmoid, squared };
+
+struct NetworkConfig;
+/// Of a layer: a hidden one by its place, or the output behind them.
+[[nodiscard]] SLIDEKIT_API Optimizer optimizer_of(const NetworkConfig& config, std::size_t layer);
+
 struct NetworkConfig {
     std::uint32_t features = 0;
-    std::uint32_t hidden = 128;
+    HiddenLayers hidden = 128;
     std::uint32_t labels = 0;
     OutputConfig output;
+    Loss loss = Loss::softmax;
     Optimizer optimizer = Optimizer::adam;
-    Precision precision = Precision::fp32;  // of both layers' weights
+    Precision precision = Precision::fp32;                     // of all layers' weights
+    std::optional<Optimizer> output_optimizer = std::nullopt;  // without: `optimizer`
+    std::optional<Precision> output_precision = std::nullopt;  // without: `precision`
     float initial_deviation =
         0.01F;  // of the weights; 0: all zero, for a network that is read from a file
     std::uint64_t seed = 1;
@@ -135,8 +181,25 @@ struct SLIDEKIT_API StageSeconds {
     SLIDEKIT_API StageSeconds& operator+=(const StageSeconds& other) noexcept;
 };
 
-/// A layer's weights, biases included.
-enum class Layer { input, output };
+/// A layer's weights, biases included: a hidden layer by its place, the first of which is called
+/// the input layer, or the output.
+enum class Layer : std::uint32_t { input = 0, output = 0xffffffff };
+/// "input layer", "hidden layer 2", "output layer".
+[[nodiscard]] SLIDEKIT_API std::string name_of(Layer layer);
+
+/// The rules of one step: one for all layers, or one each, hidden layers first and the output last.
+class UpdateRules {
+public:
+    UpdateRules(const UpdateRule& all) : rules_{all} {}
+    explicit UpdateRules(std::vector<UpdateRule> by_layer) : rules_(std::move(by_layer)) {}
+
+    [[nodiscard]] const UpdateRule& of(std::size_t layer) const noexcept {
+        return rules_[rules_.size() == 1 ? 0 : layer];
+    }
+
+private:
+    std::vector<UpdateRule> rules_;
+};
 
 /// What one training step did.
 struct SLIDEKIT_API StepReport {
@@ -158,7 +221,7 @@ struct SLIDEKIT_API StepReport {
 /// Where NaN or infinity stands.
 struct NonFinite {
     Layer layer = Layer::input;
-    std::optional<std::uint32_t> row;  // absent: the hidden bias
+    std::optional<std::uint32_t> row;  // absent: the input layer's bias
 };
 
 /// Against overfitting and outliers, in training only.
@@ -238,19 +301,22 @@ public:
     /// Requires: batch.features and batch.labels equal the network's. Same bits for any number of
     /// threads.
     StepReport train_step(const data::PointsView& batch,
-                          const UpdateRule& rule,
+                          const UpdateRules& rules,
                           std::uint64_t step,
                           const Regularisers& regularisers = {});
 
     /// The first weight or bias that is NaN or infinite. Reads all of them once.
     [[nodiscard]] std::optional<NonFinite> find_nonfinite() const;
 
-    /// Hashes all rows of the output layer anew, also those that others than train_step have
+    /// Whether any layer has tables, so that there is something to rebuild.
+    [[nodiscard]] bool has_tables() const noexcept;
+    /// Hashes all rows of layers with tables anew, also those that others than train_step have
     /// changed. Nothing for the baselines. Requires: no rebuild is under way.
     RebuildReport rebuild_tables();
 
     /// Begins a rebuild: plan.steps calls of train_step do a part each, and the old tables serve
-    /// until finish_rebuild(). Requires: none is under way.
+    /// until finish_rebuild(). Those of hidden layers, and of an output behind a sampled layer, are
+    /// rebuilt there as a whole. Requires: none is under way.
     void begin_rebuild(const RebuildPlan& plan);
     /// Does what the steps since have left, and puts the new tables in place of the old. Which
     /// parts a step does is fixed by the plan, so the bits do not depend on threads or time.
@@ -284,11 +350,24 @@ public:
     [[nodiscard]] std::vector<Ranked> scan(const data::PointsView& points,
                                            std::uint32_t count) const;
 
+    /// One of the hidden layers. Rows of weights are of neurons, of a dense first layer of
+    /// features.
+    template <class Weights, class Bias>
+    struct BasicHiddenView {
+        std::string name;  // "input", "hidden2", "hidden3"...
+        Weights& weights;
+        std::span<Bias> bias;
+    };
+    using HiddenView = BasicHiddenView<Parameters, float>;
+    using ConstHiddenView = BasicHiddenView<const Parameters, const float>;
+    [[nodiscard]] std::vector<HiddenView> hidden_layers();
+    [[nodiscard]] std::vector<ConstHiddenView> hidden_layers() const;
+    /// Weights of the first hidden layer.
     [[nodiscard]] Parameters& input() noexcept;
     [[nodiscard]] const Parameters& input() const noexcept;
     [[nodiscard]] Parameters& output() noexcept;
     [[nodiscard]] const Parameters& output() const noexcept;
-    /// The hidden layer's bias.
+    /// The first hidden layer's bias.
     [[nodiscard]] std::span<float> hidden_bias() noexcept;
     [[nodiscard]] std::span<const float> hidden_bias() const noexcept;
 

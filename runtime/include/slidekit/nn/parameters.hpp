@@ -116,6 +116,22 @@ public:
                     float bias_gradient,
                     const UpdateRule& rule) noexcept;
 
+    /// Scratch of update_coordinates: weights and state of the coordinates, gathered.
+    struct Gathered {
+        std::vector<float> weights;
+        std::vector<float> first;
+        std::vector<float> second;
+    };
+    /// Updates some coordinates of a row, each once, and its bias. What stands at others stays as
+    /// it is, state included; the mean square of adagrad_row is over these coordinates. Requires:
+    /// fp32.
+    void update_coordinates(std::size_t row,
+                            std::span<const std::uint32_t> coordinates,
+                            const float* gradient,
+                            float bias_gradient,
+                            const UpdateRule& rule,
+                            Gathered& scratch);
+
     /// adam_dense: updates rows first .. end - 1 but the groups' by a gradient of zero, so that
     /// their moments decay and their weights move on; nothing for the others. Once a step, after
     /// the groups.
@@ -134,6 +150,8 @@ public:
                                            Optimizer optimizer) noexcept;
 
 private:
+    void update_bias(std::size_t row, float gradient, const UpdateRule& rule) noexcept;
+
     kernels::RowMatrix<float> weights_;
     kernels::SplitRows halves_;
     float* first_ = nullptr;   // first moment, velocity, or Adagrad's accumulators, one a row

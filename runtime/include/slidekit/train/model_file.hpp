@@ -1,5 +1,8 @@
-// A network as a safetensors file: input.weight, input.bias, output.weight, output.bias, and its
-// configuration as JSON in the metadata.
+// A network as a safetensors file: input.weight, input.bias, output.weight, output.bias, of further
+// hidden layers hidden2.weight and so on, and its configuration as JSON in the metadata.
+//
+// Rows of weights are of neurons, of a dense first layer of features. A sampled hidden layer is
+// noted with how many of its neurons are active in prediction.
 //
 // Of one that was trained by LSH also what its tables are made from: retrieval.rows (the neurons in
 // them) and retrieval.centre (of the queries). The tables themselves are built again in less time
@@ -20,7 +23,7 @@ SLIDEKIT_API void save_model(const nn::Network& network, const std::filesystem::
 /// The shapes that a model file says it has, for checks before memory is taken.
 struct ModelShape {
     std::uint32_t features = 0;
-    std::uint32_t hidden = 0;
+    nn::HiddenLayers hidden;  // of sampled ones: mix.lsh neurons are active, 0: all
     std::uint32_t labels = 0;
 };
 /// Throws Error (input) for a missing, torn or foreign file.

@@ -24,6 +24,8 @@ struct TrainConfig {
     std::uint32_t batch = 256;
     std::uint32_t epochs = 5;
     std::optional<float> lr = std::nullopt;  // without: default_lr of the network's optimiser
+    /// By layer, hidden ones first and the output last; without: lr. Empty: of none.
+    std::vector<std::optional<float>> layer_lr = {};
     LearningRateSchedule lr_schedule = {};
     nn::Regularisers regularisers = {};
     float feature_dropout = 0;  // share of a sample's features that a step leaves out
@@ -55,7 +57,7 @@ struct StepEvent {
     Progress progress;
     std::uint64_t steps = 0;
     double seconds = 0;
-    double lr = 0;
+    double lr = 0;  // of the output layer
     nn::StepReport sums;
 };
 
