@@ -4,7 +4,7 @@
 set -euo pipefail
 
 base=(g++ meson ninja-build pkg-config binutils git python3
-      libtbb-dev libxsimd-dev libhwloc-dev libjemalloc-dev libfmt-dev nlohmann-json3-dev libcli11-dev zlib1g-dev
+      libtbb-dev libxsimd-dev libhwloc-dev libjemalloc-dev libfmt-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev zlib1g-dev
       libgtest-dev libgmock-dev libbenchmark-dev libopenblas-dev)
 clang=(clang libclang-rt-14-dev)
 emulation=(qemu-user g++-aarch64-linux-gnu googletest)

@@ -17,6 +17,7 @@
 
 #include "commands.hpp"
 #include "commit.hpp"
+#include "config_file.hpp"
 #include "options.hpp"
 #include "progress.hpp"
 #include "run_log.hpp"
@@ -75,7 +76,7 @@ void say_setup(const TrainOptions& options,
     fmt::print(stderr,
                "network: {} -> {} -> {}, {} estimated; {} threads, {}{}\n",
                config.features,
-               config.hidden,
+               layers_text(config.hidden),
                config.labels,
                bytes_text(static_cast<double>(bytes)),
                runtime.executor().threads(),
@@ -208,8 +209,13 @@ Command add_train(CLI::App& program) {
     const auto options = std::make_shared<TrainOptions>();
     add_train_options(command, *options);
     return [options, &command](const std::string& command_line) {
+        if (!options->config.empty()) read_config(options->config, command, *options);
         for (const CLI::Option* option : command.get_options()) {
             if (option->count() > 0) options->given.push_back(option->get_name());
+        }
+        if (options->dump_config) {
+            fmt::print("{}", config_text(command, *options));
+            return;
         }
         train(*options, command_line);
     };

@@ -12,34 +12,14 @@
 #include <slidekit/kernels/isa.hpp>
 #include <slidekit/system/error.hpp>
 
+#include "choices.hpp"
+
 namespace slidekit::cli {
 
 namespace {
 
-template <class T>
-using Names = std::map<std::string, T>;
-
 const Names<Output> kOutputs = {
     {"lsh", Output::lsh}, {"uniform", Output::uniform}, {"full", Output::full}};
-const Names<lsh::HashFamily> kFamilies = {{"simhash", lsh::HashFamily::simhash},
-                                          {"hadamard", lsh::HashFamily::hadamard},
-                                          {"dwta", lsh::HashFamily::dwta},
-                                          {"wta", lsh::HashFamily::wta},
-                                          {"doph", lsh::HashFamily::doph},
-                                          {"pstable", lsh::HashFamily::pstable},
-                                          {"crosspolytope", lsh::HashFamily::crosspolytope}};
-const Names<lsh::Packing> kPackings = {{"concat", lsh::Packing::concat},
-                                       {"slide-compat", lsh::Packing::slide_compat}};
-const Names<nn::Centre> kCentres = {{"on", nn::Centre::on}, {"off", nn::Centre::off}};
-const Names<nn::Rank> kRanks = {
-    {"dot", nn::Rank::dot}, {"dot-fp32", nn::Rank::dot_fp32}, {"count", nn::Rank::count}};
-const Names<nn::Sampling> kSamplings = {{"top-k", nn::Sampling::top_k},
-                                        {"vanilla", nn::Sampling::vanilla},
-                                        {"threshold", nn::Sampling::threshold},
-                                        {"union", nn::Sampling::all},
-                                        {"none", nn::Sampling::none},
-                                        {"exact", nn::Sampling::exact},
-                                        {"standout", nn::Sampling::standout}};
 const Names<nn::QueryBy> kQueries = {{"activation", nn::QueryBy::activation},
                                      {"label", nn::QueryBy::label}};
 const Names<nn::Scope> kScopes = {{"sample", nn::Scope::sample}, {"batch", nn::Scope::batch}};
@@ -48,17 +28,8 @@ const Names<nn::Correction> kCorrections = {{"none", nn::Correction::none},
 const Names<nn::NegativesFrom> kNegatives = {{"all", nn::NegativesFrom::all},
                                              {"met", nn::NegativesFrom::met},
                                              {"popular", nn::NegativesFrom::popular}};
-const Names<lsh::BucketPolicy> kPolicies = {{"reservoir", lsh::BucketPolicy::reservoir},
-                                            {"fifo", lsh::BucketPolicy::fifo}};
 const Names<train::Rebuild> kRebuilds = {{"background", train::Rebuild::background},
                                          {"blocking", train::Rebuild::blocking}};
-const Names<nn::Optimizer> kOptimizers = {{"adam", nn::Optimizer::adam},
-                                          {"adam-dense", nn::Optimizer::adam_dense},
-                                          {"adagrad-row", nn::Optimizer::adagrad_row},
-                                          {"sgd", nn::Optimizer::sgd},
-                                          {"momentum", nn::Optimizer::momentum}};
-const Names<nn::Precision> kPrecisions = {{"fp32", nn::Precision::fp32},
-                                          {"bf16", nn::Precision::bf16}};
 const Names<train::LearningRateShape> kShapes = {{"constant", train::LearningRateShape::constant},
                                                  {"linear", train::LearningRateShape::linear},
                                                  {"cosine", train::LearningRateShape::cosine},
@@ -91,87 +62,11 @@ constexpr std::array kTableFlags = {"--query",
                                     "--redraw-every"};
 constexpr std::array kUniformFlags = {"--negatives", "--negatives-from"};
 
-template <class T>
-std::string names_text(const Names<T>& names) {
-    std::string all;
-    for (const auto& [name, unused] : names) all += (all.empty() ? "" : ", ") + name;
-    return all;
-}
-
-template <class T>
-std::optional<T> value_of(const Names<T>& names, const std::string& name) {
-    for (const auto& [known, value] : names) {
-        if (known == name) return value;
-    }
-    return std::nullopt;
-}
-
-template <class T>
-const std::string& name_of(const Names<T>& names, T value) {
-    return std::find_if(
-               names.begin(), names.end(), [&](const auto& entry) { return entry.second == value; })
-        ->first;
-}
-
-template <class T>
-void add_choice(CLI::App& command,
-                const std::string& flag,
-                T& value,
-                const Names<T>& names,
-                const std::string& help) {
-    command.add_option(flag, value, help + ": " + names_text(names))
-        ->transform(CLI::CheckedTransformer(names).description(""))
-        ->default_str(name_of(names, value));
-}
-
-// Codes a table so that a bucket holds about 35 neurons on average: fewer and the true labels are
-// missed, more and ranking the candidates costs more than it finds (bench/README.md). A DWTA code
-// has three bits; the keys of doph and pstable have as many bits whatever their K.
-std::uint32_t auto_key_bits(std::size_t neurons) {
-    constexpr double kNeuronsPerBucket = 35;
-    return static_cast<std::uint32_t>(std::clamp(
-        std::round(std::log2(static_cast<double>(neurons) / kNeuronsPerBucket)), 1.0, 20.0));
-}
-
-std::uint32_t auto_hash_k(lsh::HashFamily family, std::uint32_t key_bits) {
-    switch (family) {
-        case lsh::HashFamily::simhash:
-        case lsh::HashFamily::hadamard: return key_bits;
-        case lsh::HashFamily::dwta:
-        case lsh::HashFamily::wta: return std::max(1U, (key_bits + 1) / 3);
-        case lsh::HashFamily::doph: return 2;
-        case lsh::HashFamily::pstable: return 4;
-        case lsh::HashFamily::crosspolytope: return std::max(1U, (key_bits + 3) / 6);
-    }
-    return key_bits;
-}
-
-// Four times an average bucket, as a power of two: 128 for K that was chosen by auto_hash_k.
-std::uint32_t auto_bucket_cap(std::size_t neurons, std::uint32_t key_bits) {
-    const double average = static_cast<double>(neurons) / std::exp2(key_bits);
-    return 1U << static_cast<unsigned>(std::clamp(std::round(std::log2(4 * average)), 4.0, 20.0));
-}
-
 // Steps before the first rebuild: 50 as in the paper, more where the layer is so wide against the
 // batch that its share of a rebuild would make a step more than some 15 % dearer.
 std::uint64_t auto_rebuild_first(std::size_t neurons, std::uint32_t batch) {
     constexpr std::uint64_t kRowsPerSample = 14;
     return std::max<std::uint64_t>(50, neurons / (kRowsPerSample * batch));
-}
-
-// The number that an option holds, or `chosen` where it says auto.
-template <class T>
-T resolve(const char* flag, const std::string& text, T least, T chosen) {
-    T value = 0;
-    if (text == "auto") return chosen;
-    const bool digits = text.find_first_not_of("0123456789") == std::string::npos;
-    if (!digits || !CLI::detail::lexical_cast(text, value) || value < least) {
-        throw Error(
-            ErrorCode::usage,
-            flag,
-            fmt::format("\"{}\" is neither auto nor a whole number from {} on", text, least));
-    }
-    return value;
 }
 
 std::string with_choice(std::uint64_t value, const std::string& text) {
@@ -234,12 +129,20 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
 
     command.add_option("--train", o.train, "Training set (XMC text, .gz too)")->required();
     command.add_option("--test", o.test, "Test set")->required();
+    command.add_option(
+        "--config", o.config, "Options and hidden layers from a file (TOML); flags given win");
+    command.add_flag("--dump-config", o.dump_config, "Write such a file to stdout, and stop");
     command.add_option("--model", o.model, "Where to write the model (safetensors)");
     command.add_option("--log", o.log, "Where to write the run log (JSON lines)");
     add_cache_option(command, o.cache);
 
     add_choice(
         command, "--output", o.output, kOutputs, "Softmax over LSH-sampled neurons, or a baseline");
+    add_choice(command,
+               "--loss",
+               o.loss,
+               kLosses,
+               "Of the labels together, of each neuron by itself, or a squared error");
     command.add_option("--hidden", o.hidden, "Width of the hidden layer")
         ->capture_default_str()
         ->check(CLI::Range(1, 32768));
@@ -397,6 +300,12 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
                kOptimizers,
                "Adam on touched rows (lazy) or on all, or one of these");
     add_choice(command, "--precision", o.precision, kPrecisions, "Weights that are computed with");
+    add_optional_choice(
+        command, "--output-optimizer", o.output_optimizer, kOptimizers, "The output layer's own");
+    add_optional_choice(
+        command, "--output-precision", o.output_precision, kPrecisions, "The output layer's own");
+    command.add_option("--output-lr", o.output_lr, "The output layer's own learning rate")
+        ->check(CLI::PositiveNumber);
     command
         .add_option(
             "--weight-decay", o.training.weight_decay, "Decoupled weight decay of touched rows")
@@ -428,6 +337,19 @@ void check_options(const TrainOptions& options, std::uint32_t labels) {
         throw Error(ErrorCode::usage, flag, why);
     };
     const nn::Mix mix = parse_mix(options.mix);
+    if (options.loss != nn::Loss::softmax && given("--correction"))
+        refuse("--correction",
+               fmt::format("corrects the sum of a softmax, but --loss is {}; leave one of the two "
+                           "out",
+                           name_of(kLosses, options.loss)));
+    if (options.loss == nn::Loss::squared && given("--label-smoothing"))
+        refuse(
+            "--label-smoothing",
+            "spreads the probability of labels, but --loss is squared; leave one of the two out");
+    if (!options.layers.empty() && given("--hidden"))
+        refuse("--hidden",
+               "is the width of a single hidden layer, but the file of --config has [[hidden]] "
+               "layers; leave one of the two out");
 
     const auto needs_lsh = [&](const char* flag) {
         if (given(flag) && options.output != Output::lsh)
@@ -485,18 +407,37 @@ train::TrainConfig train_config(const TrainOptions& options, std::size_t met) {
     train::TrainConfig training = options.training;
     training.rebuild_first = resolve<std::uint64_t>(
         "--rebuild-first", options.rebuild_first, 1, auto_rebuild_first(met, training.batch));
+    const std::size_t layers = options.layers.empty() ? 1 : options.layers.size();
+    for (const LayerOptions& layer : options.layers) training.layer_lr.push_back(layer.lr);
+    training.layer_lr.resize(layers);
+    training.layer_lr.push_back(options.output_lr);
     return training;
 }
+
+namespace {
+
+nn::HiddenLayers hidden_layers(const TrainOptions& options) {
+    if (options.layers.empty()) return options.hidden;
+    nn::HiddenLayers hidden;
+    for (const LayerOptions& layer : options.layers)
+        hidden.push_back(hidden_layer(layer, hidden.empty(), options.training.seed));
+    return hidden;
+}
+
+}  // namespace
 
 nn::NetworkConfig network_config(const TrainOptions& options,
                                  const data::PointsView& points,
                                  std::size_t met) {
     nn::NetworkConfig config{.features = points.features,
-                             .hidden = options.hidden,
+                             .hidden = hidden_layers(options),
                              .labels = points.labels,
                              .output = nn::FullOutput{},
+                             .loss = options.loss,
                              .optimizer = options.optimizer,
                              .precision = options.precision,
+                             .output_optimizer = options.output_optimizer,
+                             .output_precision = options.output_precision,
                              .seed = options.training.seed};
     if (options.output == Output::uniform) {
         config.output = nn::UniformOutput{.negatives = options.negatives,
@@ -530,7 +471,9 @@ nlohmann::ordered_json options_json(const TrainOptions& options,
     nlohmann::ordered_json json = {
         {"train", options.train},
         {"test", options.test},
-        {"hidden", config.hidden},
+        {"hidden", config.hidden.last_width()},
+        {"layers", layers_json(config.hidden)},
+        {"loss", name_of(kLosses, config.loss)},
         {"output", name_of(kOutputs, options.output)},
         {"batch", training.batch},
         {"epochs", training.epochs},

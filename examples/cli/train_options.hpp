@@ -10,6 +10,7 @@
 
 #include <slidekit/train/trainer.hpp>
 
+#include "layer_options.hpp"
 #include "options.hpp"
 
 namespace slidekit::cli {
@@ -24,7 +25,9 @@ struct TrainOptions {
     data::CachePolicy cache = data::CachePolicy::use;
     MachineOptions machine;
     Output output = Output::lsh;
+    nn::Loss loss = nn::Loss::softmax;
     std::uint32_t hidden = 128;
+    std::vector<LayerOptions> layers;  // of --config, in place of `hidden`
     lsh::HashConfig hash;
     std::string hash_k = "auto";
     std::string hash_l = "auto";
@@ -46,6 +49,11 @@ struct TrainOptions {
     nn::NegativesFrom negatives_from = nn::NegativesFrom::all;
     nn::Optimizer optimizer = nn::Optimizer::adam;
     nn::Precision precision = nn::Precision::fp32;
+    std::optional<nn::Optimizer> output_optimizer;
+    std::optional<nn::Precision> output_precision;
+    std::optional<float> output_lr;
+    std::string config;
+    bool dump_config = false;
     train::TrainConfig training;
     std::vector<std::string> given;  // flags on the command line, "--mix" and so on
 };
