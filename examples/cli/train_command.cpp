@@ -155,6 +155,7 @@ void train(const TrainOptions& options, const std::string& command_line) {
     if (!options.log.empty()) check_writable(options.log);
     (void)parse_mix(options.mix);
     const auto start = std::chrono::steady_clock::now();
+    const train::PropensityModel propensity = propensity_model(options.propensity);
     const data::Dataset train_set = load(options.train, options.cache);
     const data::Dataset test_set = load(options.test, options.cache);
     const data::PointsView& points = train_set.view();
@@ -163,7 +164,9 @@ void train(const TrainOptions& options, const std::string& command_line) {
 
     std::vector<std::uint32_t> met = train::met_labels(points);
     const nn::NetworkConfig config = network_config(options, points, met.size());
-    const train::TrainConfig training = train_config(options, met.size());
+    const std::vector<double> inverse = train::inverse_propensities(points, propensity);
+    train::TrainConfig training = train_config(options, met.size());
+    training.inverse_propensities = inverse;
     const std::size_t bytes = check_memory(config, training.batch, met.size());
     system::Runtime runtime = start_runtime(options.machine);
     say_setup(options, training, config, runtime, bytes);

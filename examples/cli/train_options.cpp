@@ -411,6 +411,7 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
                     o.training.eval_points,
                     "Test points of an evaluation during training (0: all)")
         ->capture_default_str();
+    add_propensity_options(command, o.propensity);
     command
         .add_option("--max-seconds",
                     o.training.max_seconds,
@@ -544,6 +545,8 @@ nlohmann::ordered_json options_json(const TrainOptions& options,
         {"precision", name_of(kPrecisions, options.precision)},
         {"weight-decay", training.weight_decay},
         {"seed", training.seed}};
+    const train::PropensityModel propensity = propensity_model(options.propensity);
+    json.update({{"propensity-a", propensity.a}, {"propensity-b", propensity.b}});
     if (training.lr_schedule.shape == train::LearningRateShape::step) {
         json["lr-step-every"] = training.lr_schedule.step_every;
         json["lr-step-factor"] = training.lr_schedule.step_factor;

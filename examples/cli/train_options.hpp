@@ -10,6 +10,7 @@
 
 #include <slidekit/train/trainer.hpp>
 
+#include "metrics.hpp"
 #include "options.hpp"
 
 namespace slidekit::cli {
@@ -46,6 +47,7 @@ struct TrainOptions {
     nn::NegativesFrom negatives_from = nn::NegativesFrom::all;
     nn::Optimizer optimizer = nn::Optimizer::adam;
     nn::Precision precision = nn::Precision::fp32;
+    PropensityOptions propensity;
     train::TrainConfig training;
     std::vector<std::string> given;  // flags on the command line, "--mix" and so on
 };

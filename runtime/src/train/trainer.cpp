@@ -219,7 +219,7 @@ private:
         EvalEvent event;
         event.progress = result_.progress;
         check_weights();
-        event.precision = evaluate(network_, points);
+        event.precision = evaluate(network_, points, config_.inverse_propensities);
         event.seconds = now() - start;
         observer_.on_evaluation(event);
         return event.precision;

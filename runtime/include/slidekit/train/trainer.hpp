@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include <slidekit/data/dataset.hpp>
@@ -39,6 +40,7 @@ struct TrainConfig {
     std::uint32_t eval_points = 0;   // of the test set, evenly spread, during training; 0: all
     double max_seconds = 0;          // stop after so many training seconds; 0: no limit
     std::uint64_t seed = 1;
+    std::span<const double> inverse_propensities = {};  // of all labels, borrowed; empty: no PSP@k
 };
 
 /// Where the training stands.
