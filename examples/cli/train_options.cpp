@@ -409,7 +409,20 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
     command
         .add_option("--eval-points",
                     o.training.eval_points,
-                    "Test points of an evaluation during training (0: all)")
+                    "Points of an evaluation during training (0: all)")
+        ->capture_default_str();
+    command
+        .add_option("--validation",
+                    o.validation,
+                    "Share of the training points, drawn by --seed, that is held out and evaluated "
+                    "on during training in place of the test set")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 0.9));
+    command
+        .add_option("--early-stop",
+                    o.training.early_stop,
+                    "Stop after so many evaluations on the validation part without a better P@1 "
+                    "(0: never)")
         ->capture_default_str();
     add_propensity_options(command, o.propensity);
     command
@@ -429,6 +442,10 @@ void check_options(const TrainOptions& options, std::uint32_t labels) {
         throw Error(ErrorCode::usage, flag, why);
     };
     const nn::Mix mix = parse_mix(options.mix);
+    if (options.training.early_stop > 0 && !(options.validation > 0))
+        refuse("--early-stop",
+               "needs a validation part, but --validation is 0; give it a share, 0.1 for instance, "
+               "or leave --early-stop out");
 
     const auto needs_lsh = [&](const char* flag) {
         if (given(flag) && options.output != Output::lsh)
@@ -544,6 +561,8 @@ nlohmann::ordered_json options_json(const TrainOptions& options,
         {"optimizer", name_of(kOptimizers, options.optimizer)},
         {"precision", name_of(kPrecisions, options.precision)},
         {"weight-decay", training.weight_decay},
+        {"validation", options.validation},
+        {"early-stop", training.early_stop},
         {"seed", training.seed}};
     const train::PropensityModel propensity = propensity_model(options.propensity);
     json.update({{"propensity-a", propensity.a}, {"propensity-b", propensity.b}});

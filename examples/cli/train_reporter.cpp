@@ -91,7 +91,8 @@ void Reporter::on_evaluation(const train::EvalEvent& event) {
     ordered_json fields = {{"step", event.progress.step},
                            {"epoch", event.progress.epoch},
                            {"samples", event.progress.samples},
-                           {"train_seconds", event.progress.train_seconds}};
+                           {"train_seconds", event.progress.train_seconds},
+                           {"set", event.on == train::EvalSet::test ? "test" : "validation"}};
     fields.update(metrics_json(event.precision.metrics));
     fields["seconds"] = event.seconds;
     log_.write("eval", fields);
@@ -101,6 +102,9 @@ void Reporter::write_done(const train::TrainResult& result,
                           const system::TelemetryReport& telemetry,
                           double wall_seconds,
                           const std::string& model) {
+    ordered_json best;  // null without held-out points
+    if (result.validation.best >= 0)
+        best = {{"p_at_1", result.validation.best}, {"step", result.validation.best_step}};
     log_.write("done",
                {{"epochs", result.progress.epoch},
                 {"samples", result.progress.samples},
@@ -113,6 +117,8 @@ void Reporter::write_done(const train::TrainResult& result,
                 {"active_per_sample", per(result.sums.active, result.sums.samples)},
                 {"remote_row_share", per(result.sums.rows_remote, result.sums.rows_touched)},
                 {"out_of_time", result.out_of_time},
+                {"stopped_early", result.stopped_early},
+                {"best_validation", best},
                 {"peak_rss_bytes", system::peak_rss_bytes()},
                 {"telemetry", telemetry_json(telemetry)},
                 {"model", model}});
@@ -138,7 +144,7 @@ void print_result(const std::string& output,
                "peak RSS");
     fmt::print(
         "{:<8} {:>10.1f} {:>10.0f} {:>7.2f} {:>7.2f} {:>7.2f} {:>9.2f} {:>11.2f} {:>8} {:>9.3f} "
-        "{:>10}{}\n",
+        "{:>10}{}{}\n",
         output,
         result.progress.train_seconds,
         static_cast<double>(result.progress.samples) / result.progress.train_seconds,
@@ -150,7 +156,8 @@ void print_result(const std::string& output,
         metrics.psp.empty() ? "-" : fmt::format("{:.2f}", 100 * metrics.psp[kAt5]),
         share,
         bytes_text(static_cast<double>(system::peak_rss_bytes())),
-        result.out_of_time ? "  (stopped by --max-seconds)" : "");
+        result.out_of_time ? "  (stopped by --max-seconds)" : "",
+        result.stopped_early ? "  (stopped by --early-stop)" : "");
 }
 
 }  // namespace slidekit::cli

@@ -1,4 +1,5 @@
-"""Metrics of the program against a plain reading of their definitions, and predictions read back."""
+"""Metrics of the program against a plain reading of their definitions, predictions read back, and training that looks
+at a validation part."""
 
 import json
 import math
@@ -104,6 +105,7 @@ class Metrics(Case):
             self.assert_same(of_model, expected)
             if retrieval == "exact":
                 last = [e for e in map(json.loads, log.read_text().splitlines()) if e["event"] == "eval"][-1]
+                self.assertEqual(last["set"], "test")
                 self.assert_same(last, expected)
                 shown = [f"{100 * expected[n]:.2f}" for n in ("p_at_1", "p_at_3", "p_at_5", "ndcg_at_5", "recall_at_5",
                                                               "psp_at_5")]
@@ -167,6 +169,54 @@ class Metrics(Case):
         ]:
             with self.subTest(options=options):
                 self.assert_fails(run("evaluate", "--test", self.test, *options), pattern, code=2)
+
+
+class Validation(Case):
+    def events(self, *options, code=0):
+        log = self.dir / "log"
+        done = self.train_run("--log", log, *options)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return [json.loads(line) for line in log.read_text().splitlines()], done
+
+    def test_the_part_is_held_out_and_evaluated_on(self):
+        events, done = self.events("--validation", 0.2)
+        head, last = events[0], events[-1]
+        self.assertEqual(head["points"] + head["validation_points"], 600)
+        self.assertTrue(80 < head["validation_points"] < 160, head["validation_points"])
+        self.assertEqual(last["samples"], 4 * head["points"])
+        evaluations = [e for e in events if e["event"] == "eval"]
+        self.assertEqual([e["set"] for e in evaluations], 4 * ["validation"] + ["test"])
+        self.assertEqual([e["points"] for e in evaluations], 4 * [head["validation_points"]] + [200])
+        best = max(evaluations[:-1], key=lambda e: e["p_at_1"])
+        self.assertEqual(last["best_validation"], {"p_at_1": best["p_at_1"], "step": best["step"]})
+        self.assertFalse(last["stopped_early"])
+        self.assertRegex(done.stderr, r"train\.txt: \d+ points are held out for validation, \d+ are trained on\n")
+        self.assertIn("validation P@1", done.stderr)
+        self.assertEqual(self.events()[0][-1]["best_validation"], None)
+
+    def test_a_training_that_stands_still_stops_and_says_where_it_was_best(self):
+        events, done = self.events("--validation", 0.2, "--early-stop", 2, "--lr", 1e-30, "--epochs", 50)
+        self.assertTrue(events[-1]["stopped_early"])
+        self.assertEqual(len([e for e in events if e["event"] == "eval"]), 4)
+        steps = events[-1]["best_validation"]["step"]
+        self.assertRegex(done.stderr, rf"best P@1 \S+ % at step {steps} of {50 * steps}, none of 2 evaluations since was "
+                                      rf"better: stopped; the model is that of step {3 * steps}\n")
+        self.assertIn("(stopped by --early-stop)", done.stdout)
+
+    def test_same_bits_at_any_number_of_threads_and_another_part_for_another_seed(self):
+        models = []
+        for options in (("--threads", 1), ("--threads", 3), ("--seed", 8)):
+            model = self.dir / "m.safetensors"
+            self.events("--validation", 0.3, "--model", model, *options)
+            models.append(model.read_bytes())
+        self.assertEqual(models[0], models[1])
+        self.assertNotEqual(models[0], models[2])
+
+    def test_parts_that_cannot_be(self):
+        self.assert_fails(self.train_run("--early-stop", 3), "--early-stop: needs .*--validation is 0", code=2)
+        self.assert_fails(self.train_run("--validation", 1e-5), "--validation: 1e-05 of 600 points leaves 600 .*share", code=2)
+        self.assert_fails(self.train_run("--validation", 0.95), "--validation", code=2)
+        self.assert_fails(self.train_run("--validation", 0.5, "--batch", 400), "batch: 400 samples, but", code=2)
 
 
 if __name__ == "__main__":
