@@ -424,6 +424,9 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
                     "Stop after so many evaluations on the validation part without a better P@1 "
                     "(0: never)")
         ->capture_default_str();
+    command.add_option("--sample-weights",
+                       o.sample_weights,
+                       "Weights of the training points (text, a number of at least 0 a line)");
     add_propensity_options(command, o.propensity);
     command
         .add_option("--max-seconds",
@@ -564,6 +567,7 @@ nlohmann::ordered_json options_json(const TrainOptions& options,
         {"validation", options.validation},
         {"early-stop", training.early_stop},
         {"seed", training.seed}};
+    if (!options.sample_weights.empty()) json["sample-weights"] = options.sample_weights;
     const train::PropensityModel propensity = propensity_model(options.propensity);
     json.update({{"propensity-a", propensity.a}, {"propensity-b", propensity.b}});
     if (training.lr_schedule.shape == train::LearningRateShape::step) {

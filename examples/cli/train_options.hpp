@@ -48,6 +48,7 @@ struct TrainOptions {
     nn::Optimizer optimizer = nn::Optimizer::adam;
     nn::Precision precision = nn::Precision::fp32;
     double validation = 0;       // share of the training points that is held out
+    std::string sample_weights;  // file
     PropensityOptions propensity;
     train::TrainConfig training;
     std::vector<std::string> given;  // flags on the command line, "--mix" and so on

@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include <slidekit/data/point_weights.hpp>
 #include <slidekit/data/split.hpp>
 #include <slidekit/system/error.hpp>
 
@@ -14,6 +15,10 @@ namespace slidekit::cli {
 
 TrainingSet::TrainingSet(const TrainOptions& options)
     : whole_(load(options.train, options.cache)), points_(whole_->view()) {
+    if (!options.sample_weights.empty()) {
+        weights_ = data::read_point_weights(options.sample_weights, points_.points);
+        points_.weights = weights_;
+    }
     if (options.validation > 0) hold_out(options);
 }
 

@@ -1,7 +1,8 @@
-// The training set of a run: its points, and the part that is held out of it.
+// The training set of a run: its points with their weights, and the part that is held out of it.
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include <slidekit/data/batches.hpp>
 #include <slidekit/data/dataset.hpp>
@@ -12,7 +13,7 @@ namespace slidekit::cli {
 
 class TrainingSet {
 public:
-    /// Loads --train and holds the share --validation of it out.
+    /// Loads --train, weighs it by --sample-weights, and holds the share --validation of it out.
     /// Throws Error (input), Error (usage) where a part has nothing to learn from or to look at.
     explicit TrainingSet(const TrainOptions& options);
 
@@ -24,6 +25,7 @@ private:
     void hold_out(const TrainOptions& options);
 
     std::optional<data::Dataset> whole_;  // given up when it is split
+    std::vector<float> weights_;
     data::Batch kept_;
     data::Batch held_out_;
     data::PointsView points_;

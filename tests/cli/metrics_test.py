@@ -219,5 +219,28 @@ class Validation(Case):
         self.assert_fails(self.train_run("--validation", 0.5, "--batch", 400), "batch: 400 samples, but", code=2)
 
 
+class SampleWeights(Case):
+    def test_a_file_with_a_weight_a_point_is_read(self):
+        weights = self.dir / "weights.txt"
+        weights.write_text("1\n0.5\n0\n" * 200)
+        for options in ((), ("--validation", 0.2)):
+            done = self.train_run("--sample-weights", weights, *options)
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_what_is_no_weight_is_refused_before_the_log_is_touched(self):
+        weights, log = self.dir / "weights.txt", self.dir / "log"
+        for content, pattern in [("1\n" * 599, r"weights\.txt: ends after 599 weights, but the training set has 600 points"),
+                                 ("1\n" * 601, r"weights\.txt:601: a weight beyond the 600 points"),
+                                 ("1\n-1\n" * 300, r'weights\.txt:2: "-1" is no weight; give one finite number'),
+                                 ("1\ninf\n" * 300, r'weights\.txt:2: "inf" is no weight'),
+                                 ("1\nabc\n" * 300, r'weights\.txt:2: "abc" is no weight'),
+                                 ("0\n" * 600, r"weights\.txt: all weights are 0")]:
+            weights.write_text(content)
+            log.write_text("precious")
+            self.assert_fails(self.train_run("--sample-weights", weights, "--log", log), pattern)
+            self.assertEqual(log.read_text(), "precious")
+        self.assert_fails(self.train_run("--sample-weights", self.dir / "none"), "none: cannot be read")
+
+
 if __name__ == "__main__":
     unittest.main()
