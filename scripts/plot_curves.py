@@ -13,6 +13,7 @@ def read_curve(file):
             events = [json.loads(line) for line in lines]
         run = next(event for event in events if event["event"] == "run")
         points = [event for event in events if event["event"] == "eval"]
+        points = [point for point in points if point.get("set") == points[0].get("set")]  # held-out points, or the test set
     except (OSError, ValueError, StopIteration) as error:
         sys.exit(f"plot_curves.py: {file}: {error or 'no run event'}; is it a log of slidekit train --log?")
     if not points:

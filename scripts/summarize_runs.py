@@ -59,8 +59,9 @@ def row_of(file, events):
 
 
 def curve_of(events):
-    """(training seconds, P@1) of the evaluations."""
-    return [(event["train_seconds"], event["p_at_1"]) for event in of_kind(events, "eval")]
+    """(training seconds, P@1) of the evaluations on one set: where some points were held out, on those."""
+    evaluations = of_kind(events, "eval")
+    return [(e["train_seconds"], e["p_at_1"]) for e in evaluations if e.get("set") == evaluations[0].get("set")]
 
 
 def precision_at(curve, seconds):

@@ -45,10 +45,11 @@ void ProgressLine::show(const train::StepEvent& event) {
 void ProgressLine::show(const train::EvalEvent& event) {
     clear();
     fmt::print(stderr,
-               "epoch {:.2f}  {:.1f} s of training  test P@1 {:.2f}  P@3 {:.2f}  P@5 {:.2f} %  ({} "
+               "epoch {:.2f}  {:.1f} s of training  {} P@1 {:.2f}  P@3 {:.2f}  P@5 {:.2f} %  ({} "
                "points, {:.1f} s)\n",
                event.progress.epoch,
                event.progress.train_seconds,
+               event.on == train::EvalSet::test ? "test" : "validation",
                100 * event.precision.at_1,
                100 * event.precision.at_3,
                100 * event.precision.at_5,

@@ -23,6 +23,7 @@
 #include "run_log.hpp"
 #include "train_options.hpp"
 #include "train_reporter.hpp"
+#include "training_set.hpp"
 
 namespace slidekit::cli {
 
@@ -151,20 +152,38 @@ void check_same_widths(const TrainOptions& options,
                     train.labels));
 }
 
+void say_validation(const train::TrainResult& result) {
+    if (result.validation.best < 0) return;
+    fmt::print(stderr,
+               "validation: best P@1 {:.2f} % at step {} of {}{}; the model is that of step {}\n",
+               100 * result.validation.best,
+               result.validation.best_step,
+               result.progress.total_steps,
+               result.stopped_early
+                   ? fmt::format(", none of {} evaluations since was better: stopped",
+                                 result.validation.since)
+                   : "",
+               result.progress.step);
+}
+
 void train(const TrainOptions& options, const std::string& command_line) {
     if (!options.model.empty()) check_writable(options.model);
     if (!options.log.empty()) check_writable(options.log);
     (void)parse_mix(options.mix);
     const auto start = std::chrono::steady_clock::now();
-    const data::Dataset train_set = load(options.train, options.cache);
+    const train::PropensityModel propensity = propensity_model(options.propensity);
+    const TrainingSet train_set(options);
     const data::Dataset test_set = load(options.test, options.cache);
-    const data::PointsView& points = train_set.view();
+    const data::PointsView& points = train_set.points();
     check_same_widths(options, points, test_set.view());
     check_options(options, points.labels);
 
     std::vector<std::uint32_t> met = train::met_labels(points);
     const nn::NetworkConfig config = network_config(options, points, met.size());
-    const train::TrainConfig training = train_config(options, met.size());
+    const std::vector<double> inverse = train::inverse_propensities(points, propensity);
+    train::TrainConfig training = train_config(options, met.size());
+    training.validation = train_set.validation();
+    training.inverse_propensities = inverse;
     const std::size_t bytes = check_memory(config, training.batch, met.size());
     system::Runtime runtime = start_runtime(options.machine);
     say_setup(options, training, config, runtime, bytes);
@@ -185,6 +204,7 @@ void train(const TrainOptions& options, const std::string& command_line) {
                {"domains", domains_json(runtime.topology())},
                {"unbound_threads", runtime.executor().unbound()},
                {"points", points.points},
+               {"validation_points", training.validation.points},
                {"test_points", test_set.view().points},
                {"features", points.features},
                {"labels", points.labels},
@@ -199,6 +219,7 @@ void train(const TrainOptions& options, const std::string& command_line) {
     if (!options.model.empty()) train::save_model(network, options.model);
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
     reporter.write_done(result, counted, wall.count(), options.model);
+    say_validation(result);
     print_result(output_name(options.output), result, points.labels);
 }
 

@@ -318,8 +318,25 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
     command
         .add_option("--eval-points",
                     o.training.eval_points,
-                    "Test points of an evaluation during training (0: all)")
+                    "Points of an evaluation during training (0: all)")
         ->capture_default_str();
+    command
+        .add_option("--validation",
+                    o.validation,
+                    "Share of the training points, drawn by --seed, that is held out and evaluated "
+                    "on during training in place of the test set")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 0.9));
+    command
+        .add_option("--early-stop",
+                    o.training.early_stop,
+                    "Stop after so many evaluations on the validation part without a better P@1 "
+                    "(0: never)")
+        ->capture_default_str();
+    command.add_option("--sample-weights",
+                       o.sample_weights,
+                       "Weights of the training points (text, a number of at least 0 a line)");
+    add_propensity_options(command, o.propensity);
     command
         .add_option("--max-seconds",
                     o.training.max_seconds,
@@ -350,6 +367,10 @@ void check_options(const TrainOptions& options, std::uint32_t labels) {
         refuse("--hidden",
                "is the width of a single hidden layer, but the file of --config has [[hidden]] "
                "layers; leave one of the two out");
+    if (options.training.early_stop > 0 && !(options.validation > 0))
+        refuse("--early-stop",
+               "needs a validation part, but --validation is 0; give it a share, 0.1 for instance, "
+               "or leave --early-stop out");
 
     const auto needs_lsh = [&](const char* flag) {
         if (given(flag) && options.output != Output::lsh)
@@ -486,7 +507,12 @@ nlohmann::ordered_json options_json(const TrainOptions& options,
         {"optimizer", name_of(kOptimizers, options.optimizer)},
         {"precision", name_of(kPrecisions, options.precision)},
         {"weight-decay", training.weight_decay},
+        {"validation", options.validation},
+        {"early-stop", training.early_stop},
         {"seed", training.seed}};
+    if (!options.sample_weights.empty()) json["sample-weights"] = options.sample_weights;
+    const train::PropensityModel propensity = propensity_model(options.propensity);
+    json.update({{"propensity-a", propensity.a}, {"propensity-b", propensity.b}});
     if (training.lr_schedule.shape == train::LearningRateShape::step) {
         json["lr-step-every"] = training.lr_schedule.step_every;
         json["lr-step-factor"] = training.lr_schedule.step_factor;

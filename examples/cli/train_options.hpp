@@ -11,6 +11,7 @@
 #include <slidekit/train/trainer.hpp>
 
 #include "layer_options.hpp"
+#include "metrics.hpp"
 #include "options.hpp"
 
 namespace slidekit::cli {
@@ -54,6 +55,9 @@ struct TrainOptions {
     std::optional<float> output_lr;
     std::string config;
     bool dump_config = false;
+    double validation = 0;       // share of the training points that is held out
+    std::string sample_weights;  // file
+    PropensityOptions propensity;
     train::TrainConfig training;
     std::vector<std::string> given;  // flags on the command line, "--mix" and so on
 };

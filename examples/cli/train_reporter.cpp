@@ -7,6 +7,7 @@
 
 #include <slidekit/system/region.hpp>
 
+#include "metrics.hpp"
 #include "options.hpp"
 
 namespace slidekit::cli {
@@ -87,22 +88,23 @@ void Reporter::on_rebuild(const train::RebuildEvent& event) {
 
 void Reporter::on_evaluation(const train::EvalEvent& event) {
     line_.show(event);
-    log_.write("eval",
-               {{"step", event.progress.step},
-                {"epoch", event.progress.epoch},
-                {"samples", event.progress.samples},
-                {"train_seconds", event.progress.train_seconds},
-                {"points", event.precision.points},
-                {"p_at_1", event.precision.at_1},
-                {"p_at_3", event.precision.at_3},
-                {"p_at_5", event.precision.at_5},
-                {"seconds", event.seconds}});
+    ordered_json fields = {{"step", event.progress.step},
+                           {"epoch", event.progress.epoch},
+                           {"samples", event.progress.samples},
+                           {"train_seconds", event.progress.train_seconds},
+                           {"set", event.on == train::EvalSet::test ? "test" : "validation"}};
+    fields.update(metrics_json(event.precision.metrics));
+    fields["seconds"] = event.seconds;
+    log_.write("eval", fields);
 }
 
 void Reporter::write_done(const train::TrainResult& result,
                           const system::TelemetryReport& telemetry,
                           double wall_seconds,
                           const std::string& model) {
+    ordered_json best;  // null without held-out points
+    if (result.validation.best >= 0)
+        best = {{"p_at_1", result.validation.best}, {"step", result.validation.best_step}};
     log_.write("done",
                {{"epochs", result.progress.epoch},
                 {"samples", result.progress.samples},
@@ -115,6 +117,8 @@ void Reporter::write_done(const train::TrainResult& result,
                 {"active_per_sample", per(result.sums.active, result.sums.samples)},
                 {"remote_row_share", per(result.sums.rows_remote, result.sums.rows_touched)},
                 {"out_of_time", result.out_of_time},
+                {"stopped_early", result.stopped_early},
+                {"best_validation", best},
                 {"peak_rss_bytes", system::peak_rss_bytes()},
                 {"telemetry", telemetry_json(telemetry)},
                 {"model", model}});
@@ -123,26 +127,37 @@ void Reporter::write_done(const train::TrainResult& result,
 void print_result(const std::string& output,
                   const train::TrainResult& result,
                   std::uint32_t labels) {
+    constexpr std::size_t kAt5 = 2;  // place of depth 5 in the metrics
     const double share = 100 * per(result.sums.active, result.sums.samples) / labels;
-    fmt::print("{:<8} {:>10} {:>10} {:>7} {:>7} {:>7} {:>9} {:>10}\n",
+    const train::Metrics& metrics = result.precision.metrics;
+    fmt::print("{:<8} {:>10} {:>10} {:>7} {:>7} {:>7} {:>9} {:>11} {:>8} {:>9} {:>10}\n",
                "output",
                "train s",
                "samples/s",
                "P@1 %",
                "P@3 %",
                "P@5 %",
+               "nDCG@5 %",
+               "recall@5 %",
+               "PSP@5 %",
                "active %",
                "peak RSS");
-    fmt::print("{:<8} {:>10.1f} {:>10.0f} {:>7.2f} {:>7.2f} {:>7.2f} {:>9.3f} {:>10}{}\n",
-               output,
-               result.progress.train_seconds,
-               static_cast<double>(result.progress.samples) / result.progress.train_seconds,
-               100 * result.precision.at_1,
-               100 * result.precision.at_3,
-               100 * result.precision.at_5,
-               share,
-               bytes_text(static_cast<double>(system::peak_rss_bytes())),
-               result.out_of_time ? "  (stopped by --max-seconds)" : "");
+    fmt::print(
+        "{:<8} {:>10.1f} {:>10.0f} {:>7.2f} {:>7.2f} {:>7.2f} {:>9.2f} {:>11.2f} {:>8} {:>9.3f} "
+        "{:>10}{}{}\n",
+        output,
+        result.progress.train_seconds,
+        static_cast<double>(result.progress.samples) / result.progress.train_seconds,
+        100 * result.precision.at_1,
+        100 * result.precision.at_3,
+        100 * result.precision.at_5,
+        100 * metrics.ndcg[kAt5],
+        100 * metrics.recall[kAt5],
+        metrics.psp.empty() ? "-" : fmt::format("{:.2f}", 100 * metrics.psp[kAt5]),
+        share,
+        bytes_text(static_cast<double>(system::peak_rss_bytes())),
+        result.out_of_time ? "  (stopped by --max-seconds)" : "",
+        result.stopped_early ? "  (stopped by --early-stop)" : "");
 }
 
 }  // namespace slidekit::cli

@@ -58,9 +58,9 @@ TEST(Evaluation, LabelsThatTablesDoNotHoldCountAsMisses) {
     testing::ToyPoints points(4, 10);
     points.add({.features = {{0, 1.0F}}, .labels = {0, 1}});
     const std::uint32_t depths[] = {1, 2, 5};
-    const PrecisionAt precision = evaluate_at(network, points.view(), depths, RetrievalMode::lsh);
-    EXPECT_EQ(precision.candidates, 2U);
-    EXPECT_EQ(precision.at, (std::vector<double>{1, 1.0 / 2, 1.0 / 5}));
+    const Evaluation found = evaluate_at(network, points.view(), depths, RetrievalMode::lsh);
+    EXPECT_EQ(found.candidates, 2U);
+    EXPECT_EQ(found.metrics.precision, (std::vector<double>{1, 1.0 / 2, 1.0 / 5}));
 }
 
 TEST(Evaluation, NoPointsGiveZero) {

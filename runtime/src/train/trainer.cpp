@@ -71,17 +71,20 @@ public:
                 config.lr.value_or(default_lr(nn::optimizer_of(network.config(), i)));
             lr_.push_back(i < config.layer_lr.size() ? config.layer_lr[i].value_or(usual) : usual);
         }
-        if (config.eval_points > 0) some_test_ = spread(test, config.eval_points);
+        if (config.eval_points > 0) some_points_ = spread(evaluated(), config.eval_points);
     }
 
     TrainResult run() {
         if (lsh_) announce_rebuild(network_.rebuild_tables());
-        for (std::uint32_t epoch = 0; epoch < config_.epochs && !result_.out_of_time; ++epoch) {
+        for (std::uint32_t epoch = 0; epoch < config_.epochs && !stopped(); ++epoch) {
             run_epoch(epoch);
             if (window_.steps > 0) report_steps();
-            const bool last = epoch + 1 == config_.epochs || result_.out_of_time;
+            const bool last = epoch + 1 == config_.epochs || stopped();
             if (config_.eval_every == 0 && !last) evaluate_some();
         }
+        result_.stopped_early = result_.validation.due(config_.early_stop) &&
+                                result_.progress.step < result_.progress.total_steps;
+        if (holds_out() && evaluated_at_ != result_.progress.step) evaluate_some();
         evaluate_all();
         return result_;
     }
@@ -98,11 +101,14 @@ private:
             if (window_.seconds >= kReportSeconds) report_steps();
             if (config_.eval_every > 0 && result_.progress.step % config_.eval_every == 0)
                 evaluate_some();
-            if (config_.max_seconds > 0 && result_.progress.train_seconds >= config_.max_seconds) {
+            if (config_.max_seconds > 0 && result_.progress.train_seconds >= config_.max_seconds)
                 result_.out_of_time = true;
-                return;
-            }
+            if (stopped()) return;
         }
+    }
+
+    [[nodiscard]] bool stopped() const {
+        return result_.out_of_time || result_.validation.due(config_.early_stop);
     }
 
     void train_batch(std::span<const std::uint32_t> chosen) {
@@ -216,15 +222,28 @@ private:
         window_ = {};
     }
 
-    void evaluate_some() { announce(config_.eval_points > 0 ? some_test_.view() : test_); }
-    void evaluate_all() { result_.precision = announce(test_); }
+    [[nodiscard]] bool holds_out() const { return config_.validation.points > 0; }
+    // What evaluations during training are on.
+    [[nodiscard]] const data::PointsView& evaluated() const {
+        return holds_out() ? config_.validation : test_;
+    }
 
-    Precision announce(const data::PointsView& points) {
+    void evaluate_some() {
+        const Precision precision =
+            announce(config_.eval_points > 0 ? some_points_.view() : evaluated(),
+                     holds_out() ? EvalSet::validation : EvalSet::test);
+        if (holds_out()) result_.validation.observe(precision.at_1, result_.progress.step);
+        evaluated_at_ = result_.progress.step;
+    }
+    void evaluate_all() { result_.precision = announce(test_, EvalSet::test); }
+
+    Precision announce(const data::PointsView& points, EvalSet on) {
         const double start = now();
         EvalEvent event;
         event.progress = result_.progress;
         check_weights();
-        event.precision = evaluate(network_, points);
+        event.on = on;
+        event.precision = evaluate(network_, points, config_.inverse_propensities);
         event.seconds = now() - start;
         observer_.on_evaluation(event);
         return event.precision;
@@ -247,7 +266,8 @@ private:
     std::uint64_t finish_at_ = 0;      // the step before which the new tables take over
     std::uint32_t rebuilds_done_ = 0;  // those begun, the first one not counted
     data::Batch batch_;
-    data::Batch some_test_;
+    data::Batch some_points_;
+    std::optional<std::uint64_t> evaluated_at_;  // steps done at the last evaluate_some()
     StepEvent window_;
     nn::StepReport since_rebuild_;
     TrainResult result_;
@@ -282,6 +302,13 @@ void check_training(const nn::Network& network,
                     const TrainConfig& config) {
     check(network, train_points, "training data");
     check(network, test_points, "test data");
+    if (config.validation.points > 0) check(network, config.validation, "validation data");
+    if (config.early_stop > 0 && config.validation.points == 0) {
+        throw Error(ErrorCode::usage,
+                    "early_stop",
+                    std::to_string(config.early_stop) +
+                        " evaluations on no validation points; hold some out, or leave it at 0");
+    }
     if (config.batch == 0 || config.batch > train_points.points) {
         throw Error(ErrorCode::usage,
                     "batch",

@@ -27,6 +27,7 @@ enum class Purpose : std::uint64_t {
     label_query = 11,
     feature_dropout = 12,
     standout = 13,
+    validation = 20,
 };
 
 /// The finaliser of SplitMix64: every bit of the result depends on every bit of x.

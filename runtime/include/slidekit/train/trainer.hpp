@@ -6,11 +6,13 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include <slidekit/data/dataset.hpp>
 #include <slidekit/kernels/export.hpp>
 #include <slidekit/nn/network.hpp>
+#include <slidekit/train/early_stopping.hpp>
 #include <slidekit/train/evaluation.hpp>
 #include <slidekit/train/schedule.hpp>
 
@@ -38,9 +40,14 @@ struct TrainConfig {
     double rebuild_drift = 0;
     std::uint32_t redraw_every = 0;  // rebuilds between new hash functions; 0: never
     std::uint64_t eval_every = 0;    // steps; 0: at the end of each epoch
-    std::uint32_t eval_points = 0;   // of the test set, evenly spread, during training; 0: all
+    std::uint32_t eval_points = 0;   // evenly spread, of an evaluation during training; 0: all
     double max_seconds = 0;          // stop after so many training seconds; 0: no limit
     std::uint64_t seed = 1;
+    /// Points held out of training, borrowed. Where there are any, evaluations during training and
+    /// one at its end are on them, not on the test set.
+    data::PointsView validation = {};
+    std::uint32_t early_stop = 0;  // stop after so many of them without a better P@1; 0: never
+    std::span<const double> inverse_propensities = {};  // of all labels, borrowed; empty: no PSP@k
 };
 
 /// Where the training stands.
@@ -68,10 +75,13 @@ struct RebuildEvent {
     nn::StepReport sums;     // of the steps since the last rebuild
 };
 
+enum class EvalSet { test, validation };
+
 struct EvalEvent {
     Progress progress;
     Precision precision;
     double seconds = 0;
+    EvalSet on = EvalSet::test;
 };
 
 class TrainingObserver {
@@ -88,6 +98,8 @@ struct TrainResult {
     nn::StepReport sums;         // over the whole run
     double rebuild_seconds = 0;  // when training stood still
     bool out_of_time = false;    // stopped by max_seconds
+    EarlyStopping validation;    // the best evaluation on held-out points
+    bool stopped_early = false;  // by early_stop
 };
 
 /// A rate to begin with: for adam and adagrad_row the best of those tried on wordnet-related; sgd
@@ -95,7 +107,8 @@ struct TrainResult {
 [[nodiscard]] SLIDEKIT_API float default_lr(nn::Optimizer optimizer) noexcept;
 
 /// Throws what train() would throw at once, for programs that want to know before they touch a
-/// file: Error (usage) where a batch is larger than the data, Error (input) where widths disagree.
+/// file: Error (usage) where a batch is larger than the data, or early_stop has no points to look
+/// at, Error (input) where widths disagree.
 SLIDEKIT_API void check_training(const nn::Network& network,
                                  const data::PointsView& train_points,
                                  const data::PointsView& test_points,
