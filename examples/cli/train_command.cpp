@@ -170,7 +170,7 @@ void train(const TrainOptions& options, const std::string& command_line) {
     std::vector<std::uint32_t> counts = train::label_counts(points, met);
     nn::Network network(runtime, config, std::move(met), std::move(counts));
     say_pages(runtime);
-    train::check_training(network, points, test_set.view(), training);
+    train::check_training(network, data::shape_of(points), test_set.view(), training);
 
     RunLog log(options.log);
     log.write("run",

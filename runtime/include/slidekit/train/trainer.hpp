@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <slidekit/data/dataset.hpp>
+#include <slidekit/data/point_source.hpp>
 #include <slidekit/kernels/export.hpp>
 #include <slidekit/nn/network.hpp>
 #include <slidekit/train/evaluation.hpp>
@@ -95,7 +96,7 @@ struct TrainResult {
 /// Throws what train() would throw at once, for programs that want to know before they touch a
 /// file: Error (usage) where a batch is larger than the data, Error (input) where widths disagree.
 SLIDEKIT_API void check_training(const nn::Network& network,
-                                 const data::PointsView& train_points,
+                                 const data::PointShape& train_points,
                                  const data::PointsView& test_points,
                                  const TrainConfig& config);
 
@@ -105,6 +106,14 @@ SLIDEKIT_API void check_training(const nn::Network& network,
 /// step touches before the next evaluation.
 SLIDEKIT_API TrainResult train(nn::Network& network,
                                const data::PointsView& train_points,
+                               const data::PointsView& test_points,
+                               const TrainConfig& config,
+                               TrainingObserver& observer);
+
+/// The same over points from anywhere: what the source throws is passed on. Waiting for points
+/// counts as training time.
+SLIDEKIT_API TrainResult train(nn::Network& network,
+                               data::PointSource& train_points,
                                const data::PointsView& test_points,
                                const TrainConfig& config,
                                TrainingObserver& observer);
