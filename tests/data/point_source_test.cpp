@@ -28,6 +28,7 @@ TEST(PointsInMemory, GivesTheShuffledOrderInBatches) {
     const testing::ToyPoints points = numbered(10);
     PointsInMemory source(points.view());
     EXPECT_EQ(source.shape(), (PointShape{.points = 10, .features = 4, .labels = 10}));
+    EXPECT_EQ(source.order(), "shuffled");
     for (const std::uint64_t epoch : {0U, 1U}) {
         source.start_epoch(7, epoch);
         Ids given;

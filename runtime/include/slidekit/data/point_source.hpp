@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include <slidekit/data/batches.hpp>
@@ -33,6 +34,9 @@ public:
     PointSource& operator=(const PointSource&) = delete;
 
     [[nodiscard]] virtual PointShape shape() const noexcept = 0;
+    /// What decides the order beside seed and epoch: an epoch can be gone on with only by a source
+    /// that says the same.
+    [[nodiscard]] virtual std::string order() const = 0;
     /// Begins an epoch at its `skip`-th point (at most all): those that follow are the ones that
     /// follow there in an epoch begun at 0. An epoch that runs is given up. Call before next().
     virtual void start_epoch(std::uint64_t seed, std::uint64_t epoch, std::uint32_t skip = 0) = 0;
@@ -47,6 +51,7 @@ public:
     explicit PointsInMemory(const PointsView& points) noexcept : points_(points) {}
 
     [[nodiscard]] PointShape shape() const noexcept override { return shape_of(points_); }
+    [[nodiscard]] std::string order() const override { return "shuffled"; }
     void start_epoch(std::uint64_t seed, std::uint64_t epoch, std::uint32_t skip = 0) override;
     std::uint32_t next(std::uint32_t count, Batch& batch) override;
 
