@@ -194,6 +194,19 @@ TEST_F(Streamed, SumsUpTheText) {
     EXPECT_EQ(StreamedPoints::bytes(summary, 5), StreamedPoints::bytes(summary, 500));
 }
 
+TEST_F(Streamed, SummaryLetsALoadTakeItsMemoryAtOnce) {
+    write("3 4 6\n1:2,2 0:1\n 1:1\n3 2:1 3:1\n");
+    const TextSummary summary = summarize_text(name_);
+    const Dataset grown = load_dataset(name_, CachePolicy::ignore);
+    const Dataset known = load_dataset(name_, CachePolicy::ignore, &summary);
+    EXPECT_TRUE(std::ranges::equal(known.view().feature_ids, grown.view().feature_ids));
+    EXPECT_TRUE(std::ranges::equal(known.view().label_values, grown.view().label_values));
+    EXPECT_EQ(summary.bytes(),
+              known.view().feature_offsets.size_bytes() + known.view().label_offsets.size_bytes() +
+                  known.view().feature_ids.size_bytes() + known.view().feature_values.size_bytes() +
+                  known.view().label_ids.size_bytes() + known.view().label_values.size_bytes());
+}
+
 TEST_F(Streamed, RefusesABadTextBeforeTheFirstEpoch) {
     write("3 4 3\n0 1:1\n1 9:1\n2 1:1\n");
     EXPECT_EQ(message_of(ErrorCode::input, [&] { StreamedPoints(name_, 10); })

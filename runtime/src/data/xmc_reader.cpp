@@ -17,6 +17,8 @@
 
 #include <fmt/format.h>
 
+#include <slidekit/data/streamed_points.hpp>
+
 #include "data/printable.hpp"
 
 namespace slidekit::data {
@@ -268,9 +270,17 @@ void XmcReader::check_end() {
     }
 }
 
-PointArrays read_xmc(const std::filesystem::path& file) {
+PointArrays read_xmc(const std::filesystem::path& file, const TextSummary* known) {
     XmcReader reader(file);
     PointArrays arrays;
+    if (known != nullptr) {
+        arrays.feature_offsets.reserve(known->shape.points + std::size_t{1});
+        arrays.label_offsets.reserve(known->shape.points + std::size_t{1});
+        arrays.feature_ids.reserve(known->nnz);
+        arrays.feature_values.reserve(known->nnz);
+        arrays.label_ids.reserve(known->label_count);
+        if (known->has_label_values) arrays.label_values.reserve(known->label_count);
+    }
     arrays.features = reader.shape().features;
     arrays.labels = reader.shape().labels;
     while (reader.next(arrays)) {

@@ -31,7 +31,8 @@ private:
     std::uint32_t points_ = 0;
 };
 
-/// All points of a text.
-[[nodiscard]] PointArrays read_xmc(const std::filesystem::path& file);
+/// All points of a text, into arrays of the size that `known` says, or that grow.
+[[nodiscard]] PointArrays read_xmc(const std::filesystem::path& file,
+                                   const TextSummary* known = nullptr);
 
 }  // namespace slidekit::data
