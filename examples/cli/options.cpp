@@ -221,18 +221,17 @@ nn::Network load_network(system::Runtime& runtime,
     return network;
 }
 
-data::Dataset load(const std::string& file, data::CachePolicy cache) {
-    data::Dataset dataset = data::load_dataset(file, cache);
-    const data::PointsView& view = dataset.view();
-    const data::DatasetReport& report = dataset.report();
+void say_shape(const std::string& file,
+               const data::PointsView& points,
+               const data::DatasetReport& report,
+               const std::string& how) {
     fmt::print(stderr,
-               "{}: {} points, {} features, {} labels; {:.2f} s{}\n",
+               "{}: {} points, {} features, {} labels; {}\n",
                file,
-               view.points,
-               view.features,
-               view.labels,
-               report.seconds,
-               report.from_cache ? " from its cache" : "");
+               points.points,
+               points.features,
+               points.labels,
+               how);
     if (report.points_without_labels > 0 || report.points_without_features > 0) {
         fmt::print(stderr,
                    "{}: {} points have no label, {} no feature\n",
@@ -240,6 +239,20 @@ data::Dataset load(const std::string& file, data::CachePolicy cache) {
                    report.points_without_labels,
                    report.points_without_features);
     }
+}
+
+data::Dataset load(const std::string& file,
+                   data::CachePolicy cache,
+                   const data::TextSummary* known) {
+    data::Dataset dataset = data::load_dataset(file, cache, known);
+    const data::DatasetReport& report = dataset.report();
+    say_shape(file,
+              dataset.view(),
+              report,
+              fmt::format("{:.2f} s{}{}",
+                          report.seconds,
+                          report.from_cache ? " from its cache" : "",
+                          dataset.view().label_values.empty() ? "" : "; labels have values"));
     if (!report.cache_note.empty()) fmt::print(stderr, "{}: {}\n", file, report.cache_note);
     return dataset;
 }

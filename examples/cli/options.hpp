@@ -54,7 +54,14 @@ void check(const RetrievalOptions& options);
                                        const RetrievalOptions& options);
 
 /// Loads a data set and says on stderr what was remarkable about it.
-[[nodiscard]] data::Dataset load(const std::string& file, data::CachePolicy cache);
+[[nodiscard]] data::Dataset load(const std::string& file,
+                                 data::CachePolicy cache,
+                                 const data::TextSummary* known = nullptr);
+/// The same of points that came in another way. `how`: what ends the first line.
+void say_shape(const std::string& file,
+               const data::PointsView& points,
+               const data::DatasetReport& report,
+               const std::string& how);
 void add_cache_option(CLI::App& command, data::CachePolicy& cache);
 
 /// Throws Error (output) now, not after an hour, where `file` could not be written. Leaves no

@@ -21,9 +21,9 @@
 #include "options.hpp"
 #include "progress.hpp"
 #include "run_log.hpp"
+#include "streaming.hpp"
 #include "train_options.hpp"
 #include "train_reporter.hpp"
-#include "training_set.hpp"
 
 namespace slidekit::cli {
 
@@ -49,37 +49,19 @@ void check_tables(const nn::NetworkConfig& config, std::size_t met) {
                             bytes_text(static_cast<double>(available))));
 }
 
-// What a run will take, said before it starts; refused where it cannot fit.
-std::size_t check_memory(const nn::NetworkConfig& config, std::uint32_t batch, std::size_t met) {
-    check_tables(config, met);
-    const std::size_t needed = nn::Network::bytes(config, batch);
-    const std::size_t available = system::available_memory_bytes();
-    if (needed > available) {
-        throw Error(ErrorCode::memory,
-                    "memory",
-                    fmt::format("this network takes {}, {} are free; lower --hidden or --hash-l, "
-                                "or use --optimizer sgd",
-                                bytes_text(static_cast<double>(needed)),
-                                bytes_text(static_cast<double>(available))));
-    }
-    return needed;
-}
-
 void say_setup(const TrainOptions& options,
                const train::TrainConfig& training,
                const nn::NetworkConfig& config,
-               system::Runtime& runtime,
-               std::size_t bytes) {
+               system::Runtime& runtime) {
     if (const auto* lsh = std::get_if<nn::LshOutput>(&config.output)) {
         fmt::print(stderr, "sampling: {}\n", sampling_text(*lsh, training, options));
     }
     const std::size_t domains = runtime.topology().domains.size();
     fmt::print(stderr,
-               "network: {} -> {} -> {}, {} estimated; {} threads, {}{}\n",
+               "network: {} -> {} -> {}; {} threads, {}{}\n",
                config.features,
                layers_text(config.hidden),
                config.labels,
-               bytes_text(static_cast<double>(bytes)),
                runtime.executor().threads(),
                domains == 1 ? "" : fmt::format("{} domains, ", domains),
                kernels::isa_name(kernels::active_isa()));
@@ -172,25 +154,30 @@ void train(const TrainOptions& options, const std::string& command_line) {
     (void)parse_mix(options.mix);
     const auto start = std::chrono::steady_clock::now();
     const train::PropensityModel propensity = propensity_model(options.propensity);
-    const TrainingSet train_set(options);
+    TrainingData train_set(options);
     const data::Dataset test_set = load(options.test, options.cache);
     const data::PointsView& points = train_set.points();
     check_same_widths(options, points, test_set.view());
     check_options(options, points.labels);
 
-    std::vector<std::uint32_t> met = train::met_labels(points);
+    std::vector<std::uint32_t> met = train_set.met_labels();
     const nn::NetworkConfig config = network_config(options, points, met.size());
-    const std::vector<double> inverse = train::inverse_propensities(points, propensity);
+    const std::vector<double> inverse = train::inverse_propensities(
+        train_set.counts_by_label(), train_set.points().points, propensity);
     train::TrainConfig training = train_config(options, met.size());
     training.validation = train_set.validation();
     training.inverse_propensities = inverse;
-    const std::size_t bytes = check_memory(config, training.batch, met.size());
+    check_tables(config, met.size());
+    const MemoryEstimate memory =
+        estimate_memory(nn::Network::bytes(config, training.batch), train_set, test_set.view());
+    check_memory(memory);
     system::Runtime runtime = start_runtime(options.machine);
-    say_setup(options, training, config, runtime, bytes);
-    std::vector<std::uint32_t> counts = train::label_counts(points, met);
+    say_setup(options, training, config, runtime);
+    fmt::print(stderr, "memory estimated: {}\n", memory_text(memory));
+    std::vector<std::uint32_t> counts = train_set.label_counts(met);
     nn::Network network(runtime, config, std::move(met), std::move(counts));
     say_pages(runtime);
-    train::check_training(network, points, test_set.view(), training);
+    train::check_training(network, train_set.source().shape(), test_set.view(), training);
 
     RunLog log(options.log);
     log.write("run",
@@ -208,13 +195,14 @@ void train(const TrainOptions& options, const std::string& command_line) {
                {"test_points", test_set.view().points},
                {"features", points.features},
                {"labels", points.labels},
-               {"bytes_estimated", bytes},
+               {"order", train_set.source().order()},
+               {"memory", memory_json(memory)},
                {"regions", regions_json(runtime)}});
     ProgressLine line(points.labels, training.max_seconds);
     Reporter reporter(log, line);
     const system::Telemetry telemetry;
     const train::TrainResult result =
-        train::train(network, points, test_set.view(), training, reporter);
+        train::train(network, train_set.source(), test_set.view(), training, reporter);
     const system::TelemetryReport counted = telemetry.since_start();
     if (!options.model.empty()) train::save_model(network, options.model);
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;

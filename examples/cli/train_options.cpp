@@ -135,6 +135,15 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
     command.add_option("--model", o.model, "Where to write the model (safetensors)");
     command.add_option("--log", o.log, "Where to write the run log (JSON lines)");
     add_cache_option(command, o.cache);
+    command.add_flag("--stream{always},--no-stream{never}",
+                     o.stream,
+                     "Read the training set anew each epoch, or hold it in memory (default: in "
+                     "memory if it fits)");
+    command
+        .add_option(
+            "--shuffle-buffer", o.shuffle_buffer, "Points that a streamed epoch is shuffled among")
+        ->capture_default_str()
+        ->check(positive);
 
     add_choice(
         command, "--output", o.output, kOutputs, "Softmax over LSH-sampled neurons, or a baseline");

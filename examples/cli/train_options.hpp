@@ -24,6 +24,8 @@ struct TrainOptions {
     std::string model;
     std::string log;
     data::CachePolicy cache = data::CachePolicy::use;
+    std::string stream = "auto";  // or always, never
+    std::uint32_t shuffle_buffer = 1U << 16;
     MachineOptions machine;
     Output output = Output::lsh;
     nn::Loss loss = nn::Loss::softmax;

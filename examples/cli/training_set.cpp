@@ -2,6 +2,7 @@
 #include "training_set.hpp"
 
 #include <cstdio>
+#include <utility>
 
 #include <fmt/core.h>
 
@@ -13,8 +14,8 @@
 
 namespace slidekit::cli {
 
-TrainingSet::TrainingSet(const TrainOptions& options)
-    : whole_(load(options.train, options.cache)), points_(whole_->view()) {
+TrainingSet::TrainingSet(data::Dataset whole, const TrainOptions& options)
+    : whole_(std::move(whole)), points_(whole_->view()) {
     if (!options.sample_weights.empty()) {
         weights_ = data::read_point_weights(options.sample_weights, points_.points);
         points_.weights = weights_;

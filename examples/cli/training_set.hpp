@@ -13,9 +13,9 @@ namespace slidekit::cli {
 
 class TrainingSet {
 public:
-    /// Loads --train, weighs it by --sample-weights, and holds the share --validation of it out.
+    /// Weighs what --train holds by --sample-weights, and holds the share --validation of it out.
     /// Throws Error (input), Error (usage) where a part has nothing to learn from or to look at.
-    explicit TrainingSet(const TrainOptions& options);
+    TrainingSet(data::Dataset whole, const TrainOptions& options);
 
     [[nodiscard]] const data::PointsView& points() const noexcept { return points_; }
     /// No points without --validation.

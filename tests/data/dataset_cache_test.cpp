@@ -29,7 +29,7 @@ using slidekit::testing::message_of;
 using slidekit::testing::TemporaryFolder;
 using slidekit::testing::write_file;
 
-constexpr const char* kText = "5 100 50\n1,4 0:0.5 99:-2\n 3:1e-3\n2\n\n49,0 1:3 2:7 4:.25\n";
+constexpr const char* kText = "5 100 50\n1:2.5,4 0:0.5 99:-2\n 3:1e-3\n2\n\n49,0 1:3 2:7 4:.25\n";
 
 template <class T>
 bool same(std::span<const T> a, std::span<const T> b) {
@@ -47,6 +47,7 @@ void expect_same(const Dataset& set, const Dataset& other) {
     EXPECT_TRUE(same(a.feature_values, b.feature_values));
     EXPECT_TRUE(same(a.label_offsets, b.label_offsets));
     EXPECT_TRUE(same(a.label_ids, b.label_ids));
+    EXPECT_TRUE(same(a.label_values, b.label_values));
     EXPECT_EQ(set.report().points_without_labels, other.report().points_without_labels);
     EXPECT_EQ(set.report().points_without_features, other.report().points_without_features);
 }
@@ -89,6 +90,23 @@ TEST_F(DatasetCache, GivesWhatTheTextGave) {
     EXPECT_EQ(second.report().points_without_features, 2U);
     expect_same(first, second);
     EXPECT_EQ(count_files(folder_.path()), 2U);
+}
+
+TEST_F(DatasetCache, HasNoLabelValuesWhereTheTextHasNone) {
+    write_file(text_, "2 100 50\n1,4 0:0.5\n3 1:2\n");
+    for (const bool from_cache : {false, true}) {
+        const Dataset set = load_dataset(text_);
+        EXPECT_EQ(set.report().from_cache, from_cache);
+        EXPECT_EQ(set.view().label_ids.size(), 3U);
+        EXPECT_TRUE(set.view().label_values.empty());
+    }
+}
+
+TEST_F(DatasetCache, OfAnEarlierVersionIsMadeAnew) {
+    make_good_cache();
+    std::string older = good_;
+    older[8] = 1;
+    expect_replaced(older, "another kind or version");
 }
 
 TEST_F(DatasetCache, OutlivesAMoveOfItsDataset) {
@@ -164,7 +182,7 @@ TEST_F(DatasetCache, IsMadeAnewWhereTorn) {
 TEST_F(DatasetCache, IsMadeAnewWhereAByteDiffers) {
     make_good_cache();
     for (std::size_t at = 0; at < good_.size(); ++at) {
-        if (at >= 104 && at < 128) continue;  // fields of no use yet
+        if (at >= 112 && at < 128) continue;  // fields of no use yet
         std::string flipped = good_;
         flipped[at] = static_cast<char>(flipped[at] ^ (1 << at % 8));
         expect_replaced(flipped, at < 16 ? "another kind or version" : "damaged");
@@ -196,6 +214,9 @@ TEST_F(DatasetCache, IsMadeAnewWhereItsNumbersAreNoDataSet) {
          [](auto& a) { a.feature_values[0] = std::numeric_limits<float>::quiet_NaN(); }},
         {"an infinite value",
          [](auto& a) { a.feature_values[0] = -std::numeric_limits<float>::infinity(); }},
+        {"an infinite label value",
+         [](auto& a) { a.label_values[1] = std::numeric_limits<float>::infinity(); }},
+        {"label values of some labels", [](auto& a) { a.label_values.pop_back(); }},
         {"no features", [](auto& a) { a.features = 0; }},
         {"too many labels", [](auto& a) { a.labels = 0x80000000; }},
     };

@@ -84,6 +84,8 @@ void expect_promises_kept(const PointsView& view) {
         expect_ascending_below(view.labels_of(i), view.labels);
     }
     for (const float value : view.feature_values) EXPECT_TRUE(std::isfinite(value));
+    EXPECT_TRUE(view.label_values.empty() || view.label_values.size() == view.label_ids.size());
+    for (const float value : view.label_values) EXPECT_TRUE(std::isfinite(value));
 }
 
 struct Departure {
@@ -128,6 +130,24 @@ TEST_F(XmcReader, TakesEveryUsualFormOfLines) {
         EXPECT_EQ(copy(view.label_offsets), (Offsets{0, 2, 3})) << text;
         EXPECT_EQ(copy(view.label_ids), (Ids{0, 2, 1})) << text;
     }
+}
+
+TEST_F(XmcReader, ReadsValuesOfLabels) {
+    const Dataset set = load_text("5 10 5\n4 1:1\n3:1.5,1:-0.25 2:7\n 3:1\n0,2:1e-3 1:2\n1:0\n");
+    EXPECT_EQ(copy(set.view().label_offsets), (Offsets{0, 1, 3, 3, 5, 6}));
+    EXPECT_EQ(copy(set.view().label_ids), (Ids{4, 1, 3, 0, 2, 1}));
+    EXPECT_EQ(copy(set.view().label_values), (Values{1, -0.25F, 1.5F, 1, 1e-3F, 0}));
+    EXPECT_EQ(copy(set.view().feature_ids), (Ids{1, 2, 3, 1}));
+}
+
+TEST_F(XmcReader, MergesRepeatsOfALabelWithOneValue) {
+    const Dataset set = load_text("1 10 5\n3:2,1,3:2.0,1:1 2:7\n");
+    EXPECT_EQ(copy(set.view().label_ids), (Ids{1, 3}));
+    EXPECT_EQ(copy(set.view().label_values), (Values{1, 2}));
+}
+
+TEST_F(XmcReader, HasNoLabelValuesWhereTheTextHasNone) {
+    EXPECT_TRUE(load_text("2 10 5\n1,4 0:0.5\n0 3:1\n").view().label_values.empty());
 }
 
 TEST_F(XmcReader, CountsPointsWithoutLabelsOrFeatures) {
@@ -225,11 +245,17 @@ TEST_F(XmcReader, NamesTheLabelThatIsWrong) {
              {"0,,1 0:1", "label expected, found \"\"", ""},
              {"1.5 0:1", "label \"1.5\" is no whole number", ""},
              {"0,1x 0:1", "label \"1x\" is no whole number", ""},
-             {"0,1:2 0:1", "label \"1:2\" is no whole number", ""},
+             {"1:2,2:3,1:2.5 0:1", "label 1 occurs with the values 2 and 2.5", "give it once"},
+             {"1,1:2 0:1", "label 1 occurs with the values 1 and 2", "give it once"},
+             {"1:nan 0:1", "label value \"nan\" is no finite number of 32 bits", "like 0.25"},
+             {"0:1,1: 0:1", "label value \"\" is no finite number", ""},
+             {"0:1:2 0:1", "label value \"1:2\" is no finite number", ""},
+             {"0:-1e99,1 0:1", "label value \"-1e99\" is no finite number", ""},
+             {"0:1,7:2 0:1", "label 7 out of range", "(0..4)"},
              {"nan 0:1", "label expected, found \"nan\"", ""},
-             {"0:1 1:1",
-              "label expected, found \"0:1\"",
-              "a point without labels begins with a blank"},
+             {"5:1 1:1",
+              "label 5 out of range, the header says 5 labels (0..4)",
+              "(0..4); a point without labels begins with a blank"},
              {"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
               "label expected, found \"xxxx",
               "x...\""},
@@ -363,7 +389,7 @@ TEST_F(XmcReader, RefusesGzipWithAFlippedByte) {
 
 // Whatever the bytes are, a data set that keeps its promises or an error comes of them.
 TEST_F(XmcReader, LoadsOrRefusesAnyDamagedText) {
-    const std::string whole = "4 9 5\n1,4 0:0.5 8:-2e-1\n 3:1e3\r\n2\n\n0,3\t7:.25 2:7\n";
+    const std::string whole = "4 9 5\n1,4:-2 0:0.5 8:-2e-1\n 3:1e3\r\n2\n\n0,3\t7:.25 2:7\n";
     constexpr std::string_view kBytes = "0123456789 ,:.-+eE\n\r\t\0\xff";
     system::Stream stream(17, system::Purpose::test);
     const auto below = [&](std::size_t bound) {

@@ -9,9 +9,14 @@
 namespace slidekit::data {
 
 void Batch::assign(const PointsView& source, std::span<const std::uint32_t> points) {
-    points_ = static_cast<std::uint32_t>(points.size());
-    features_ = source.features;
-    labels_ = source.labels;
+    clear(source.features, source.labels);
+    for (const std::uint32_t point : points) append(source, point);
+}
+
+void Batch::clear(std::uint32_t features, std::uint32_t labels) {
+    points_ = 0;
+    features_ = features;
+    labels_ = labels;
     feature_offsets_.assign(1, 0);
     label_offsets_.assign(1, 0);
     feature_ids_.clear();
@@ -19,23 +24,25 @@ void Batch::assign(const PointsView& source, std::span<const std::uint32_t> poin
     label_ids_.clear();
     label_values_.clear();
     weights_.clear();
-    for (const std::uint32_t point : points) {
-        const std::span<const std::uint32_t> labels = source.labels_of(point);
-        label_ids_.insert(label_ids_.end(), labels.begin(), labels.end());
-        label_offsets_.push_back(label_ids_.size());
-        if (!source.label_values.empty()) {
-            const auto targets =
-                source.label_values.subspan(source.label_offsets[point], labels.size());
-            label_values_.insert(label_values_.end(), targets.begin(), targets.end());
-        }
-        if (!source.weights.empty()) weights_.push_back(source.weights[point]);
-        const std::size_t begin = source.feature_offsets[point];
-        const auto ids = source.feature_ids.subspan(begin, source.nnz_of(point));
-        const auto values = source.feature_values.subspan(begin, source.nnz_of(point));
-        feature_ids_.insert(feature_ids_.end(), ids.begin(), ids.end());
-        feature_values_.insert(feature_values_.end(), values.begin(), values.end());
-        feature_offsets_.push_back(feature_ids_.size());
+}
+
+void Batch::append(const PointsView& source, std::size_t point) {
+    ++points_;
+    const std::span<const std::uint32_t> labels = source.labels_of(point);
+    label_ids_.insert(label_ids_.end(), labels.begin(), labels.end());
+    label_offsets_.push_back(label_ids_.size());
+    if (!source.label_values.empty()) {
+        const auto targets =
+            source.label_values.subspan(source.label_offsets[point], labels.size());
+        label_values_.insert(label_values_.end(), targets.begin(), targets.end());
     }
+    if (!source.weights.empty()) weights_.push_back(source.weights[point]);
+    const std::size_t begin = source.feature_offsets[point];
+    const auto ids = source.feature_ids.subspan(begin, source.nnz_of(point));
+    const auto values = source.feature_values.subspan(begin, source.nnz_of(point));
+    feature_ids_.insert(feature_ids_.end(), ids.begin(), ids.end());
+    feature_values_.insert(feature_values_.end(), values.begin(), values.end());
+    feature_offsets_.push_back(feature_ids_.size());
 }
 
 void Batch::drop_features(float p, std::uint64_t seed, std::uint64_t step) {

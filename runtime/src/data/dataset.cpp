@@ -22,9 +22,10 @@ const DatasetReport& Dataset::report() const noexcept { return storage_->report;
 
 namespace {
 
-std::unique_ptr<Dataset::Storage> read_text(const std::filesystem::path& file) {
+std::unique_ptr<Dataset::Storage> read_text(const std::filesystem::path& file,
+                                            const TextSummary* known) {
     auto storage = std::make_unique<Dataset::Storage>();
-    storage->arrays = read_xmc(file);
+    storage->arrays = read_xmc(file, known);
     storage->view = storage->arrays.view();
     for (std::size_t i = 0; i < storage->view.points; ++i) {
         storage->report.points_without_labels += storage->view.labels_of(i).empty() ? 1 : 0;
@@ -35,7 +36,9 @@ std::unique_ptr<Dataset::Storage> read_text(const std::filesystem::path& file) {
 
 }  // namespace
 
-Dataset load_dataset(const std::filesystem::path& file, CachePolicy cache) {
+Dataset load_dataset(const std::filesystem::path& file,
+                     CachePolicy cache,
+                     const TextSummary* known) {
     const auto start = std::chrono::steady_clock::now();
     const FileIdentity identity = identify(file);
     std::string note;
@@ -46,7 +49,7 @@ Dataset load_dataset(const std::filesystem::path& file, CachePolicy cache) {
         note = std::string("its cache was passed over: ") + error.what();
     }
     if (storage == nullptr) {
-        storage = read_text(file);
+        storage = read_text(file, known);
         try {
             if (cache == CachePolicy::use) write_cache(file, identity, *storage);
         } catch (const Error& error) {

@@ -1,4 +1,4 @@
-// The cache file: a header of fixed size, then the five arrays, each on a 64-byte boundary.
+// The cache file: a header of fixed size, then the arrays, each on a 64-byte boundary.
 //
 // It is tied to its text by size and modification time, and to itself by a checksum of everything,
 // so that a torn or foreign file is noticed before a number of it is used. A checksum can be right
@@ -24,7 +24,7 @@ namespace slidekit::data {
 namespace {
 
 constexpr std::array<char, 8> kMagic = {'S', 'L', 'K', 'C', 'A', 'C', 'H', 'E'};
-constexpr std::uint64_t kVersion = 1;
+constexpr std::uint64_t kVersion = 2;
 constexpr std::size_t kAlignment = 64;
 constexpr std::uint64_t kLargestCount = 0x7fffffff;  // as the text's header has it
 
@@ -37,11 +37,12 @@ struct Header {
     std::uint64_t labels = 0;
     std::uint64_t nnz = 0;
     std::uint64_t label_count = 0;
+    std::uint64_t label_value_count = 0;  // label_count, or 0 where no label has a value
     std::uint64_t points_without_labels = 0;
     std::uint64_t points_without_features = 0;
     std::uint64_t payload_sum = 0;
     std::uint64_t header_sum = 0;  // of all fields before it
-    std::array<std::uint64_t, 3> unused{};
+    std::array<std::uint64_t, 2> unused{};
 };
 static_assert(sizeof(Header) % kAlignment == 0);
 
@@ -90,13 +91,14 @@ constexpr std::size_t aligned(std::size_t bytes) {
     return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-// Bytes of the five arrays, in the order of the file.
-std::array<std::size_t, 5> array_bytes(const Header& header) {
+// Bytes of the arrays, in the order of the file.
+std::array<std::size_t, 6> array_bytes(const Header& header) {
     return {(header.points + 1) * sizeof(std::uint64_t),
             (header.points + 1) * sizeof(std::uint64_t),
             header.nnz * sizeof(std::uint32_t),
             header.nnz * sizeof(float),
-            header.label_count * sizeof(std::uint32_t)};
+            header.label_count * sizeof(std::uint32_t),
+            header.label_value_count * sizeof(float)};
 }
 
 std::size_t payload_bytes(const Header& header) {
@@ -110,6 +112,7 @@ bool plausible(const Header& header, std::size_t bytes) {
     const auto is_width = [](std::uint64_t count) { return count > 0 && count <= kLargestCount; };
     return is_width(header.points) && is_width(header.features) && is_width(header.labels) &&
            header.points < bytes && header.nnz < bytes && header.label_count < bytes &&
+           (header.label_value_count == 0 || header.label_value_count == header.label_count) &&
            sizeof(Header) + payload_bytes(header) == bytes;
 }
 
@@ -141,11 +144,12 @@ bool all_finite(std::span<const float> values) {
 // double what a load needs.
 template <class Consume>
 void for_each_piece(const PointsView& view, Consume&& consume) {
-    const std::array<std::span<const std::byte>, 5> arrays = {std::as_bytes(view.feature_offsets),
+    const std::array<std::span<const std::byte>, 6> arrays = {std::as_bytes(view.feature_offsets),
                                                               std::as_bytes(view.label_offsets),
                                                               std::as_bytes(view.feature_ids),
                                                               std::as_bytes(view.feature_values),
-                                                              std::as_bytes(view.label_ids)};
+                                                              std::as_bytes(view.label_ids),
+                                                              std::as_bytes(view.label_values)};
     for (const std::span<const std::byte> array : arrays) {
         const std::size_t whole = array.size() / kAlignment * kAlignment;
         consume(array.first(whole));
@@ -211,9 +215,10 @@ std::unique_ptr<Dataset::Storage> read_cache(const std::filesystem::path& file,
     view.feature_ids = take<std::uint32_t>(rest, header.nnz);
     view.feature_values = take<float>(rest, header.nnz);
     view.label_ids = take<std::uint32_t>(rest, header.label_count);
+    view.label_values = take<float>(rest, header.label_value_count);
     if (!is_csr(view.feature_offsets, view.feature_ids, view.features) ||
         !is_csr(view.label_offsets, view.label_ids, view.labels) ||
-        !all_finite(view.feature_values)) {
+        !all_finite(view.feature_values) || !all_finite(view.label_values)) {
         why = kDamaged;
         return nullptr;
     }
@@ -236,6 +241,7 @@ void write_cache(const std::filesystem::path& file,
     header.labels = view.labels;
     header.nnz = view.feature_ids.size();
     header.label_count = view.label_ids.size();
+    header.label_value_count = view.label_values.size();
     header.points_without_labels = storage.report.points_without_labels;
     header.points_without_features = storage.report.points_without_features;
     header.payload_sum = payload.sum();

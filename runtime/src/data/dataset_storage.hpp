@@ -19,6 +19,8 @@ struct PointArrays {
     std::vector<float> feature_values;
     std::vector<std::uint64_t> label_offsets = {0};
     std::vector<std::uint32_t> label_ids;
+    std::vector<float> label_values;  // beside label_ids once `valued`
+    bool valued = false;              // a label has a value: those without have 1
 
     [[nodiscard]] PointsView view() const noexcept {
         return {.points = static_cast<std::uint32_t>(feature_offsets.size() - 1),
@@ -28,7 +30,8 @@ struct PointArrays {
                 .feature_ids = feature_ids,
                 .feature_values = feature_values,
                 .label_offsets = label_offsets,
-                .label_ids = label_ids};
+                .label_ids = label_ids,
+                .label_values = label_values};
     }
 };
 

@@ -1,15 +1,12 @@
-// The XMC text reader: blocks from zlib, lines from blocks, points from lines.
+// The XMC text reader: points from lines.
 //
-// zlib's reader passes a file that is not compressed through as it is, so one path serves both.
 // Nothing is reserved by what the header says: arrays grow with what is really there.
 #include "data/xmc_reader.hpp"
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <cmath>
-#include <cstring>
 #include <functional>
 #include <limits>
 #include <string>
@@ -19,9 +16,8 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <zlib.h>
 
-#include <slidekit/system/error.hpp>
+#include <slidekit/data/streamed_points.hpp>
 
 #include "data/printable.hpp"
 
@@ -29,114 +25,22 @@ namespace slidekit::data {
 
 namespace {
 
-constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
-constexpr std::size_t kLongestLineBytes = std::size_t{64} << 20;
 constexpr std::uint32_t kLargestCount = 0x7fffffff;
 
-// Lines of a text, one after the other, without their ends.
-class Lines {
-public:
-    explicit Lines(const std::filesystem::path& file)
-        : name_(file.string()), file_(::gzopen(file.c_str(), "rbe")) {
-        if (file_ == nullptr) {
-            throw Error(ErrorCode::input,
-                        name_,
-                        fmt::format("cannot be read ({}); check the name and its permissions",
-                                    std::strerror(errno)));
-        }
-        ::gzbuffer(file_, kBlockBytes);
-    }
-    ~Lines() { ::gzclose_r(file_); }
-    Lines(const Lines&) = delete;
-    Lines& operator=(const Lines&) = delete;
-
-    /// False at the end of the text.
-    bool next(std::string_view& line) {
-        std::size_t searched = begin_;
-        for (;;) {
-            const void* found = end_ == searched
-                                    ? nullptr
-                                    : std::memchr(buffer_.data() + searched, '\n', end_ - searched);
-            if (found != nullptr) {
-                const auto at =
-                    static_cast<std::size_t>(static_cast<const char*>(found) - buffer_.data());
-                line = take(at, at + 1);
-                return true;
-            }
-            const std::size_t held = end_ - begin_;
-            if (held > kLongestLineBytes) {
-                ++number_;
-                fail(fmt::format("a line of more than {} MiB; is this XMC text, one point a line?",
-                                 kLongestLineBytes >> 20));
-            }
-            if (!fill()) {
-                if (held == 0) return false;
-                line = take(end_, end_);  // the last line may lack its end
-                return true;
-            }
-            searched = begin_ + held;
-        }
-    }
-
-    [[noreturn]] void fail(const std::string& what) const {
-        throw Error(ErrorCode::input, fmt::format("{}:{}", name_, number_), what);
-    }
-    [[noreturn]] void fail_file(const std::string& what) const {
-        throw Error(ErrorCode::input, name_, what);
-    }
-    [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
-
-private:
-    std::string_view take(std::size_t end, std::size_t next) {
-        std::string_view line(buffer_.data() + begin_, end - begin_);
-        if (line.ends_with('\r')) line.remove_suffix(1);
-        begin_ = next;
-        ++number_;
-        return line;
-    }
-
-    // Reads a block behind what is held; false where nothing is left.
-    bool fill() {
-        if (begin_ > 0) {
-            std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
-            end_ -= begin_;
-            begin_ = 0;
-        }
-        if (buffer_.size() < end_ + kBlockBytes)
-            buffer_.resize(std::max(end_ + kBlockBytes, 2 * buffer_.size()));
-        const int read = ::gzread(file_, buffer_.data() + end_, kBlockBytes);
-        int error = Z_OK;
-        const char* const message = ::gzerror(file_, &error);
-        if (read < 0 || error == Z_BUF_ERROR) {
-            fail_file(
-                fmt::format("cannot be read on after line {} ({}); the file is damaged or cut off: "
-                            "fetch it again",
-                            number_,
-                            error == Z_ERRNO ? std::strerror(errno) : message));
-        }
-        end_ += static_cast<std::size_t>(read);
-        return read > 0;
-    }
-
-    std::string name_;
-    gzFile file_;
-    std::vector<char> buffer_;
-    std::size_t begin_ = 0;
-    std::size_t end_ = 0;
-    std::uint64_t number_ = 0;
-};
-
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
+bool ends_label(char c) { return is_blank(c) || c == ','; }
 
 std::string_view token_at(const char* at, const char* end) {
-    return {at,
-            static_cast<std::size_t>(
-                std::find_if(at, end, [](char c) { return is_blank(c) || c == ','; }) - at)};
+    return {at, static_cast<std::size_t>(std::find_if(at, end, ends_label) - at)};
 }
 
 // A whole number below `bound`, from `at` on; moves `at` behind it.
-std::uint32_t parse_id(
-    const Lines& lines, const char*& at, const char* end, std::uint32_t bound, const char* what) {
+std::uint32_t parse_id(const TextLines& lines,
+                       const char*& at,
+                       const char* end,
+                       std::uint32_t bound,
+                       const char* what,
+                       const char* remark = "") {
     const char* const begin = at;
     std::uint64_t value = 0;
     for (; at != end && *at >= '0' && *at <= '9'; ++at) {
@@ -155,18 +59,23 @@ std::uint32_t parse_id(
                                bound - 1));
     }
     if (value >= bound) {
-        lines.fail(fmt::format("{} {} out of range, the header says {} {}s (0..{})",
+        lines.fail(fmt::format("{} {} out of range, the header says {} {}s (0..{}){}",
                                what,
                                value,
                                bound,
                                what,
-                               bound - 1));
+                               bound - 1,
+                               remark));
     }
     return static_cast<std::uint32_t>(value);
 }
 
 // A finite number of either sign: negative values are as good as others, negative ids are not.
-float parse_value(const Lines& lines, const char*& at, const char* end) {
+float parse_value(const TextLines& lines,
+                  const char*& at,
+                  const char* end,
+                  bool (*is_end)(char),
+                  const char* what) {
     float value = 0;
     auto [next, error] = std::from_chars(at, end, value);
     if (error == std::errc::result_out_of_range) {
@@ -178,23 +87,18 @@ float parse_value(const Lines& lines, const char*& at, const char* end) {
             error = std::errc();
         }
     }
-    const bool whole = next == end || is_blank(*next);
+    const bool whole = next == end || is_end(*next);
     if (error != std::errc() || !whole || !std::isfinite(value)) {
-        lines.fail(fmt::format(
-            "feature value {} is no finite number of 32 bits; write it like 0.25 or 1e-3",
-            in_quotes(token_at(at, end))));
+        lines.fail(
+            fmt::format("{} value {} is no finite number of 32 bits; write it like 0.25 or 1e-3",
+                        what,
+                        in_quotes(token_at(at, end))));
     }
     at = next;
     return value;
 }
 
-struct Header {
-    std::uint32_t points = 0;
-    std::uint32_t features = 0;
-    std::uint32_t labels = 0;
-};
-
-Header read_header(Lines& lines, std::uint64_t file_bytes) {
+PointShape read_header(TextLines& lines, std::uint64_t file_bytes) {
     std::string_view line;
     if (!lines.next(line))
         lines.fail_file("is empty; the first line has to be `points features labels`");
@@ -228,18 +132,41 @@ Header read_header(Lines& lines, std::uint64_t file_bytes) {
                         counts[0],
                         file_bytes));
     }
-    return {counts[0], counts[1], counts[2]};
+    return {.points = counts[0], .features = counts[1], .labels = counts[2]};
 }
 
 // Both are ascending in most files; a file in another order gives the same data set.
-void sort_labels(std::vector<std::uint32_t>& ids, std::size_t begin) {
+void sort_labels(const TextLines& lines, PointArrays& arrays, std::size_t begin) {
+    std::vector<std::uint32_t>& ids = arrays.label_ids;
     const auto first = ids.begin() + static_cast<std::ptrdiff_t>(begin);
     if (std::adjacent_find(first, ids.end(), std::greater_equal<>()) == ids.end()) return;
-    std::sort(first, ids.end());
-    ids.erase(std::unique(first, ids.end()), ids.end());
+    if (!arrays.valued) {
+        std::sort(first, ids.end());
+        ids.erase(std::unique(first, ids.end()), ids.end());
+        return;
+    }
+    std::vector<std::pair<std::uint32_t, float>> pairs(ids.size() - begin);
+    for (std::size_t i = 0; i < pairs.size(); ++i)
+        pairs[i] = {ids[begin + i], arrays.label_values[begin + i]};
+    std::sort(pairs.begin(), pairs.end());
+    pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
+    ids.resize(begin);
+    arrays.label_values.resize(begin);
+    for (const auto& [id, value] : pairs) {
+        if (ids.size() > begin && ids.back() == id) {
+            lines.fail(
+                fmt::format("label {} occurs with the values {} and {} in this point; give "
+                            "it once",
+                            id,
+                            arrays.label_values.back(),
+                            value));
+        }
+        ids.push_back(id);
+        arrays.label_values.push_back(value);
+    }
 }
 
-void sort_features(const Lines& lines, PointArrays& arrays, std::size_t begin) {
+void sort_features(const TextLines& lines, PointArrays& arrays, std::size_t begin) {
     const std::span<std::uint32_t> ids = std::span(arrays.feature_ids).subspan(begin);
     const std::span<float> values = std::span(arrays.feature_values).subspan(begin);
     if (std::adjacent_find(ids.begin(), ids.end(), std::greater_equal<>()) == ids.end()) return;
@@ -256,30 +183,32 @@ void sort_features(const Lines& lines, PointArrays& arrays, std::size_t begin) {
     }
 }
 
-void read_labels(const Lines& lines,
-                 const Header& header,
+void read_labels(const TextLines& lines,
+                 const PointShape& shape,
                  const char*& at,
                  const char* end,
                  PointArrays& arrays) {
     if (at == end || is_blank(*at)) return;
-    const std::string_view first = token_at(at, end);
-    if (first.find(':') != std::string_view::npos) {
-        lines.fail(
-            fmt::format("label expected, found {}; a point without labels begins with a blank",
-                        in_quotes(first)));
-    }
-    for (;;) {
+    // A point whose labels and blank were forgotten has a feature there.
+    const bool feature = token_at(at, end).find(':') != std::string_view::npos;
+    const char* const remark = feature ? "; a point without labels begins with a blank" : "";
+    for (;; ++at) {
         const char* const label = at;
-        arrays.label_ids.push_back(parse_id(lines, at, end, header.labels, "label"));
-        if (at == end || is_blank(*at)) return;
+        arrays.label_ids.push_back(parse_id(lines, at, end, shape.labels, "label", remark));
+        if (at != end && *at == ':') {
+            ++at;
+            arrays.valued = true;
+            arrays.label_values.resize(arrays.label_ids.size() - 1, 1.0F);
+            arrays.label_values.push_back(parse_value(lines, at, end, ends_label, "label"));
+        }
+        if (at == end || is_blank(*at)) break;
         if (*at != ',')
             lines.fail(fmt::format("label {} is no whole number", in_quotes(token_at(label, end))));
-        ++at;
     }
 }
 
-void read_features(const Lines& lines,
-                   const Header& header,
+void read_features(const TextLines& lines,
+                   const PointShape& shape,
                    const char* at,
                    const char* end,
                    PointArrays& arrays) {
@@ -287,51 +216,74 @@ void read_features(const Lines& lines,
         while (at != end && is_blank(*at)) ++at;
         if (at == end) return;
         const char* const token = at;
-        const std::uint32_t id = parse_id(lines, at, end, header.features, "feature");
+        const std::uint32_t id = parse_id(lines, at, end, shape.features, "feature");
         if (at == end || *at != ':') {
             lines.fail(fmt::format("{} is no feature; write feature:value",
                                    in_quotes(token_at(token, end))));
         }
         ++at;
         arrays.feature_ids.push_back(id);
-        arrays.feature_values.push_back(parse_value(lines, at, end));
+        arrays.feature_values.push_back(parse_value(lines, at, end, is_blank, "feature"));
     }
 }
 
 }  // namespace
 
-PointArrays read_xmc(const std::filesystem::path& file) {
-    const FileIdentity identity = identify(file);
-    Lines lines(file);
-    const Header header = read_header(lines, identity.size);
-    PointArrays arrays;
-    arrays.features = header.features;
-    arrays.labels = header.labels;
+XmcReader::XmcReader(const std::filesystem::path& file)
+    : file_bytes_(identify(file).size), lines_(file), shape_(read_header(lines_, file_bytes_)) {}
+
+bool XmcReader::next(PointArrays& arrays) {
     std::string_view line;
-    for (std::uint32_t point = 0; point < header.points; ++point) {
-        if (!lines.next(line)) {
-            lines.fail_file(
-                fmt::format("ends after {} points, but its header says {}; the file is cut off, or "
-                            "the header is wrong",
-                            point,
-                            header.points));
-        }
-        const char* at = line.data();
-        const char* const end = at + line.size();
-        read_labels(lines, header, at, end, arrays);
-        sort_labels(arrays.label_ids, arrays.label_offsets.back());
-        read_features(lines, header, at, end, arrays);
-        sort_features(lines, arrays, arrays.feature_offsets.back());
-        arrays.label_offsets.push_back(arrays.label_ids.size());
-        arrays.feature_offsets.push_back(arrays.feature_ids.size());
+    if (points_ == shape_.points) {
+        check_end();
+        return false;
     }
-    while (lines.next(line)) {
+    if (!lines_.next(line)) {
+        lines_.fail_file(
+            fmt::format("ends after {} points, but its header says {}; the file is cut off, or "
+                        "the header is wrong",
+                        points_,
+                        shape_.points));
+    }
+    const char* at = line.data();
+    const char* const end = at + line.size();
+    read_labels(lines_, shape_, at, end, arrays);
+    if (arrays.valued) arrays.label_values.resize(arrays.label_ids.size(), 1.0F);
+    sort_labels(lines_, arrays, arrays.label_offsets.back());
+    read_features(lines_, shape_, at, end, arrays);
+    sort_features(lines_, arrays, arrays.feature_offsets.back());
+    arrays.label_offsets.push_back(arrays.label_ids.size());
+    arrays.feature_offsets.push_back(arrays.feature_ids.size());
+    ++points_;
+    return true;
+}
+
+void XmcReader::check_end() {
+    std::string_view line;
+    while (lines_.next(line)) {
         if (line.find_first_not_of(" \t") != std::string_view::npos) {
-            lines.fail(
+            lines_.fail(
                 fmt::format("a point beyond the {} that the header says; correct the header, or "
                             "remove the line",
-                            header.points));
+                            shape_.points));
         }
+    }
+}
+
+PointArrays read_xmc(const std::filesystem::path& file, const TextSummary* known) {
+    XmcReader reader(file);
+    PointArrays arrays;
+    if (known != nullptr) {
+        arrays.feature_offsets.reserve(known->shape.points + std::size_t{1});
+        arrays.label_offsets.reserve(known->shape.points + std::size_t{1});
+        arrays.feature_ids.reserve(known->nnz);
+        arrays.feature_values.reserve(known->nnz);
+        arrays.label_ids.reserve(known->label_count);
+        if (known->has_label_values) arrays.label_values.reserve(known->label_count);
+    }
+    arrays.features = reader.shape().features;
+    arrays.labels = reader.shape().labels;
+    while (reader.next(arrays)) {
     }
     return arrays;
 }

@@ -52,7 +52,7 @@ data::Batch spread(const data::PointsView& points, std::uint32_t count) {
 class Loop {
 public:
     Loop(nn::Network& network,
-         const data::PointsView& points,
+         data::PointSource& points,
          const data::PointsView& test,
          const TrainConfig& config,
          TrainingObserver& observer)
@@ -63,7 +63,8 @@ public:
           observer_(observer),
           rebuilds_(config.rebuild_first, config.rebuild_growth),
           lsh_(network.has_tables()) {
-        const std::uint64_t per_epoch = (points.points + config.batch - 1) / config.batch;
+        const std::uint32_t count = points.shape().points;
+        const std::uint64_t per_epoch = (count + config.batch - 1) / config.batch;
         result_.progress.total_steps = per_epoch * config.epochs;
         const std::size_t layers = network.config().hidden.size() + 1;
         for (std::size_t i = 0; i < layers; ++i) {
@@ -91,13 +92,12 @@ public:
 
 private:
     void run_epoch(std::uint32_t epoch) {
-        const std::vector<std::uint32_t> order =
-            data::shuffled_order(points_.points, config_.seed, epoch);
-        for (std::size_t begin = 0; begin < order.size(); begin += config_.batch) {
-            const std::size_t count = std::min<std::size_t>(config_.batch, order.size() - begin);
-            train_batch(std::span(order).subspan(begin, count));
+        const std::size_t points = points_.shape().points;
+        points_.start_epoch(config_.seed, epoch);
+        for (std::size_t begin = 0; begin < points; begin += config_.batch) {
+            train_batch();
             result_.progress.epoch =
-                epoch + static_cast<double>(begin + count) / static_cast<double>(order.size());
+                epoch + static_cast<double>(begin + batch_.size()) / static_cast<double>(points);
             if (window_.seconds >= kReportSeconds) report_steps();
             if (config_.eval_every > 0 && result_.progress.step % config_.eval_every == 0)
                 evaluate_some();
@@ -111,11 +111,11 @@ private:
         return result_.out_of_time || result_.validation.due(config_.early_stop);
     }
 
-    void train_batch(std::span<const std::uint32_t> chosen) {
+    void train_batch() {
         const std::uint64_t step = result_.progress.step;
         if (lsh_) keep_tables(step);
         const double start = now();
-        batch_.assign(points_, chosen);
+        points_.next(config_.batch, batch_);
         if (config_.feature_dropout > 0)
             batch_.drop_features(config_.feature_dropout, config_.seed, step);
         const double factor =
@@ -138,7 +138,7 @@ private:
         since_rebuild_ += report;
         result_.sums += report;
         result_.progress.step += 1;
-        result_.progress.samples += chosen.size();
+        result_.progress.samples += batch_.size();
         result_.progress.train_seconds += seconds;
     }
 
@@ -254,7 +254,7 @@ private:
     static constexpr std::uint32_t kDriftGap = 50;    // that a rebuild by drift reckons with
 
     nn::Network& network_;
-    const data::PointsView& points_;
+    data::PointSource& points_;
     const data::PointsView& test_;
     const TrainConfig& config_;
     TrainingObserver& observer_;
@@ -273,7 +273,7 @@ private:
     TrainResult result_;
 };
 
-void check(const nn::Network& network, const data::PointsView& points, const char* which) {
+void check(const nn::Network& network, const data::PointShape& points, const char* which) {
     const nn::NetworkConfig& config = network.config();
     if (points.features != config.features || points.labels != config.labels) {
         throw Error(ErrorCode::input,
@@ -297,12 +297,13 @@ float default_lr(nn::Optimizer optimizer) noexcept {
 }
 
 void check_training(const nn::Network& network,
-                    const data::PointsView& train_points,
+                    const data::PointShape& train_points,
                     const data::PointsView& test_points,
                     const TrainConfig& config) {
     check(network, train_points, "training data");
-    check(network, test_points, "test data");
-    if (config.validation.points > 0) check(network, config.validation, "validation data");
+    check(network, data::shape_of(test_points), "test data");
+    if (config.validation.points > 0)
+        check(network, data::shape_of(config.validation), "validation data");
     if (config.early_stop > 0 && config.validation.points == 0) {
         throw Error(ErrorCode::usage,
                     "early_stop",
@@ -323,7 +324,16 @@ TrainResult train(nn::Network& network,
                   const data::PointsView& test_points,
                   const TrainConfig& config,
                   TrainingObserver& observer) {
-    check_training(network, train_points, test_points, config);
+    data::PointsInMemory source(train_points);
+    return train(network, source, test_points, config, observer);
+}
+
+TrainResult train(nn::Network& network,
+                  data::PointSource& train_points,
+                  const data::PointsView& test_points,
+                  const TrainConfig& config,
+                  TrainingObserver& observer) {
+    check_training(network, train_points.shape(), test_points, config);
     return Loop(network, train_points, test_points, config, observer).run();
 }
 

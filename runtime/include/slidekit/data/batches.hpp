@@ -14,6 +14,10 @@ class SLIDEKIT_API Batch {
 public:
     /// Replaces the contents by the given points of `source`, in the given order.
     void assign(const PointsView& source, std::span<const std::uint32_t> points);
+    /// No points, of these widths.
+    void clear(std::uint32_t features, std::uint32_t labels);
+    /// Adds a copy of a point. All points of a batch have label values and weights, or none has.
+    void append(const PointsView& source, std::size_t point);
     /// Leaves each feature out with probability p < 1 and scales the others by 1 / (1 - p), so that
     /// sums keep their mean (Srivastava et al. 2014). Depends on (seed, step, place in the batch).
     void drop_features(float p, std::uint64_t seed, std::uint64_t step);
@@ -24,10 +28,10 @@ private:
     std::uint32_t points_ = 0;
     std::uint32_t features_ = 0;
     std::uint32_t labels_ = 0;
-    std::vector<std::uint64_t> feature_offsets_;
+    std::vector<std::uint64_t> feature_offsets_ = {0};
     std::vector<std::uint32_t> feature_ids_;
     std::vector<float> feature_values_;
-    std::vector<std::uint64_t> label_offsets_;
+    std::vector<std::uint64_t> label_offsets_ = {0};
     std::vector<std::uint32_t> label_ids_;
     std::vector<float> label_values_;  // empty where the source has none
     std::vector<float> weights_;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <slidekit/data/dataset.hpp>
+#include <slidekit/data/point_source.hpp>
 #include <slidekit/kernels/export.hpp>
 #include <slidekit/nn/network.hpp>
 #include <slidekit/train/early_stopping.hpp>
@@ -110,7 +111,7 @@ struct TrainResult {
 /// file: Error (usage) where a batch is larger than the data, or early_stop has no points to look
 /// at, Error (input) where widths disagree.
 SLIDEKIT_API void check_training(const nn::Network& network,
-                                 const data::PointsView& train_points,
+                                 const data::PointShape& train_points,
                                  const data::PointsView& test_points,
                                  const TrainConfig& config);
 
@@ -120,6 +121,14 @@ SLIDEKIT_API void check_training(const nn::Network& network,
 /// step touches before the next evaluation.
 SLIDEKIT_API TrainResult train(nn::Network& network,
                                const data::PointsView& train_points,
+                               const data::PointsView& test_points,
+                               const TrainConfig& config,
+                               TrainingObserver& observer);
+
+/// The same over points from anywhere: what the source throws is passed on. Waiting for points
+/// counts as training time.
+SLIDEKIT_API TrainResult train(nn::Network& network,
+                               data::PointSource& train_points,
                                const data::PointsView& test_points,
                                const TrainConfig& config,
                                TrainingObserver& observer);

@@ -1,0 +1,199 @@
+// The choice between memory and streaming; see the header.
+#include "streaming.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <string_view>
+
+#include <fmt/core.h>
+
+#include <slidekit/system/error.hpp>
+#include <slidekit/system/region.hpp>
+
+namespace slidekit::cli {
+
+namespace {
+
+std::string text_of(std::uint64_t bytes) { return bytes_text(static_cast<double>(bytes)); }
+
+/// Bytes that a text's points take in memory at most, by its size alone; 0 where it is missing,
+/// which loading will say. A point takes 16 bytes and its line one at least, a feature 8 and 4, and
+/// arrays that grow are there twice for a while; texts compress to a third, seldom to a tenth.
+std::uint64_t most_bytes(const std::string& file) {
+    std::error_code missing;
+    const std::uint64_t bytes = std::filesystem::file_size(file, missing);
+    if (missing) return 0;
+    return bytes * (std::string_view(file).ends_with(".gz") ? 50 : 5);
+}
+
+std::uint64_t bytes_of(const data::PointsView& points) {
+    return points.feature_offsets.size_bytes() + points.feature_ids.size_bytes() +
+           points.feature_values.size_bytes() + points.label_offsets.size_bytes() +
+           points.label_ids.size_bytes() + points.label_values.size_bytes() +
+           points.weights.size_bytes();
+}
+
+/// An option that was given and needs all points at once; null where there is none.
+const char* needs_memory(const TrainOptions& options) {
+    for (const char* flag : {"--validation", "--sample-weights"}) {
+        if (std::find(options.given.begin(), options.given.end(), flag) != options.given.end())
+            return flag;
+    }
+    return nullptr;
+}
+
+std::size_t count_met(const std::vector<std::uint32_t>& counts) {
+    return counts.size() -
+           static_cast<std::size_t>(std::count(counts.begin(), counts.end(), std::uint32_t{0}));
+}
+
+}  // namespace
+
+TrainingData::TrainingData(const TrainOptions& options) {
+    const bool asked = options.stream == "always";
+    const char* const whole = needs_memory(options);
+    if (asked && whole != nullptr) {
+        throw Error(ErrorCode::usage,
+                    whole,
+                    "needs the training points in memory, but --stream was asked for; leave one "
+                    "of the two out");
+    }
+    // Half of what is free is left to the network, unless a look at the text says more.
+    const std::uint64_t most = most_bytes(options.train) + most_bytes(options.test);
+    if (asked || most > system::available_memory_bytes() / 2) {
+        const std::string misfit = summarize(options);
+        if (!asked && !misfit.empty() && (options.stream == "never" || whole != nullptr)) {
+            throw Error(ErrorCode::memory,
+                        options.train,
+                        fmt::format("{}; leave {} out, so that they are streamed, or give this run "
+                                    "more memory",
+                                    misfit,
+                                    whole != nullptr ? whole : "--no-stream"));
+        }
+        if (asked || !misfit.empty()) {
+            stream(options, asked ? "" : misfit);
+            return;
+        }
+    }
+    set_.emplace(load(options.train, options.cache, summary_ ? &*summary_ : nullptr), options);
+    points_ = set_->points();
+    source_ = std::make_unique<data::PointsInMemory>(points_);
+}
+
+// The first pass; gives the figures where the points, the test set and the network do not fit.
+std::string TrainingData::summarize(const TrainOptions& options) {
+    const std::uint64_t available = system::available_memory_bytes();
+    const auto start = std::chrono::steady_clock::now();
+    summary_ = data::summarize_text(options.train);
+    pass_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    points_ = {};
+    points_.points = summary_->shape.points;
+    points_.features = summary_->shape.features;
+    points_.labels = summary_->shape.labels;
+    check_options(options, points_.labels);
+    const std::uint64_t test = most_bytes(options.test);
+    const std::uint64_t network =
+        nn::Network::bytes(network_config(options, points_, count_met(summary_->label_counts)),
+                           options.training.batch);
+    if (summary_->bytes() + test + network <= available) return {};
+    return fmt::format(
+        "its points would take {}, the test set at most {}, the network {}, and {} are free",
+        text_of(summary_->bytes()),
+        text_of(test),
+        text_of(network),
+        text_of(available));
+}
+
+void TrainingData::stream(const TrainOptions& options, const std::string& misfit) {
+    const data::PointShape shape = summary_->shape;
+    counts_ = summary_->label_counts;
+    buffer_bytes_ = data::StreamedPoints::bytes(*summary_, options.shuffle_buffer);
+    data::DatasetReport report;
+    report.points_without_labels = summary_->points_without_labels;
+    report.points_without_features = summary_->points_without_features;
+    say_shape(
+        options.train,
+        points_,
+        report,
+        fmt::format(
+            "{:.2f} s for a first pass{}{}", pass_seconds_, misfit.empty() ? "" : "; ", misfit));
+    source_ = std::make_unique<data::StreamedPoints>(
+        options.train, *std::move(summary_), options.shuffle_buffer);
+    fmt::print(stderr,
+               "{}: {} of {} ({})\n",
+               options.train,
+               source_->order(),
+               shape.points,
+               text_of(buffer_bytes_));
+}
+
+std::vector<std::uint32_t> TrainingData::counts_by_label() const {
+    if (!set_) return counts_;
+    std::vector<std::uint32_t> counts(points_.labels);
+    for (const std::uint32_t label : points_.label_ids) ++counts[label];
+    return counts;
+}
+
+data::PointsView TrainingData::validation() const {
+    return set_ ? set_->validation() : data::PointsView{};
+}
+
+std::vector<std::uint32_t> TrainingData::met_labels() const {
+    const std::vector<std::uint32_t> counts = counts_by_label();
+    std::vector<std::uint32_t> met;
+    for (std::uint32_t label = 0; label < counts.size(); ++label)
+        if (counts[label] > 0) met.push_back(label);
+    return met;
+}
+
+std::vector<std::uint32_t> TrainingData::label_counts(const std::vector<std::uint32_t>& met) const {
+    const std::vector<std::uint32_t> of_label = counts_by_label();
+    std::vector<std::uint32_t> counts;
+    counts.reserve(met.size());
+    for (const std::uint32_t label : met) counts.push_back(of_label[label]);
+    return counts;
+}
+
+MemoryEstimate estimate_memory(std::uint64_t network,
+                               const TrainingData& train,
+                               const data::PointsView& test) {
+    return {.network = network,
+            .data = bytes_of(train.points()) + bytes_of(test),
+            .shuffle_buffer = train.buffer_bytes(),
+            .available = system::available_memory_bytes()};
+}
+
+void check_memory(const MemoryEstimate& estimate) {
+    if (estimate.network + estimate.shuffle_buffer <= estimate.available) return;
+    const bool streamed = estimate.shuffle_buffer > 0;
+    throw Error(ErrorCode::memory,
+                "memory",
+                fmt::format("this network takes {}{}, {} are free; lower --hidden or --hash-l, "
+                            "or use --optimizer sgd{}",
+                            text_of(estimate.network),
+                            streamed ? ", the shuffle buffer " + text_of(estimate.shuffle_buffer)
+                                     : std::string(),
+                            text_of(estimate.available),
+                            streamed ? ", or lower --shuffle-buffer" : ""));
+}
+
+std::string memory_text(const MemoryEstimate& estimate) {
+    return fmt::format("network {}, points {}{}; {} are free beside the points",
+                       text_of(estimate.network),
+                       text_of(estimate.data),
+                       estimate.shuffle_buffer > 0
+                           ? ", shuffle buffer " + text_of(estimate.shuffle_buffer)
+                           : std::string(),
+                       text_of(estimate.available));
+}
+
+nlohmann::ordered_json memory_json(const MemoryEstimate& estimate) {
+    return {{"network_bytes", estimate.network},
+            {"data_bytes", estimate.data},
+            {"shuffle_buffer_bytes", estimate.shuffle_buffer},
+            {"available_bytes", estimate.available}};
+}
+
+}  // namespace slidekit::cli
