@@ -59,6 +59,9 @@ const Names<nn::Optimizer> kOptimizers = {{"adam", nn::Optimizer::adam},
                                           {"momentum", nn::Optimizer::momentum}};
 const Names<nn::Precision> kPrecisions = {{"fp32", nn::Precision::fp32},
                                           {"bf16", nn::Precision::bf16}};
+const Names<nn::Update> kUpdates = {{"batch", nn::Update::grouped},
+                                    {"hogwild", nn::Update::hogwild},
+                                    {"racy", nn::Update::racy_sums}};
 const Names<train::LearningRateShape> kShapes = {{"constant", train::LearningRateShape::constant},
                                                  {"linear", train::LearningRateShape::linear},
                                                  {"cosine", train::LearningRateShape::cosine},
@@ -225,6 +228,37 @@ nn::Mix resolve_mix(const TrainOptions& options) {
     nn::Mix mix = parse_mix(options.mix);
     mix.uniform_group = options.uniform_group;
     return mix;
+}
+
+// What the update modes without grouping do not know; nn::check_update says the same of networks.
+void check_update(const TrainOptions& options) {
+    if (options.update == nn::Update::grouped) return;
+    const auto refuse = [&](bool refused, const std::string& other, const std::string& needed) {
+        if (refused)
+            throw Error(ErrorCode::usage,
+                        "--update",
+                        fmt::format("{} needs {}, but {} was asked for; leave one of the two out",
+                                    name_of(kUpdates, options.update),
+                                    needed,
+                                    other));
+    };
+    refuse(options.output != Output::lsh,
+           "--output " + name_of(kOutputs, options.output),
+           "--output lsh");
+    refuse(options.scope == nn::Scope::batch, "--active-scope batch", "--active-scope sample");
+    refuse(options.correction != nn::Correction::none, "--correction logq", "--correction none");
+    refuse(options.precision != nn::Precision::fp32, "--precision bf16", "--precision fp32");
+    refuse(options.machine.domains > 1,
+           fmt::format("--domains {}", options.machine.domains),
+           "--domains 1");
+    if (options.update == nn::Update::racy_sums) return;
+    refuse(options.optimizer == nn::Optimizer::adam_dense,
+           "--optimizer adam-dense",
+           "an optimizer of touched rows");
+    refuse(options.query == nn::QueryBy::label, "--query label", "--query activation");
+    refuse(options.rank == nn::Rank::dot_fp32 && options.sampling != "exact",
+           "--rank dot-fp32",
+           "--sampling exact or another --rank");
 }
 
 }  // namespace
@@ -397,6 +431,11 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
                kOptimizers,
                "Adam on touched rows (lazy) or on all, or one of these");
     add_choice(command, "--precision", o.precision, kPrecisions, "Weights that are computed with");
+    add_choice(command,
+               "--update",
+               o.update,
+               kUpdates,
+               "Once a batch, or without locks as SLIDE's paper or its code has it");
     command
         .add_option(
             "--weight-decay", o.training.weight_decay, "Decoupled weight decay of touched rows")
@@ -428,6 +467,7 @@ void check_options(const TrainOptions& options, std::uint32_t labels) {
         throw Error(ErrorCode::usage, flag, why);
     };
     const nn::Mix mix = parse_mix(options.mix);
+    check_update(options);
 
     const auto needs_lsh = [&](const char* flag) {
         if (given(flag) && options.output != Output::lsh)
@@ -497,6 +537,7 @@ nn::NetworkConfig network_config(const TrainOptions& options,
                              .output = nn::FullOutput{},
                              .optimizer = options.optimizer,
                              .precision = options.precision,
+                             .update = options.update,
                              .seed = options.training.seed};
     if (options.output == Output::uniform) {
         config.output = nn::UniformOutput{.negatives = options.negatives,
@@ -542,6 +583,7 @@ nlohmann::ordered_json options_json(const TrainOptions& options,
         {"feature-dropout", training.feature_dropout},
         {"optimizer", name_of(kOptimizers, options.optimizer)},
         {"precision", name_of(kPrecisions, options.precision)},
+        {"update", name_of(kUpdates, options.update)},
         {"weight-decay", training.weight_decay},
         {"seed", training.seed}};
     if (training.lr_schedule.shape == train::LearningRateShape::step) {

@@ -46,6 +46,7 @@ struct TrainOptions {
     nn::NegativesFrom negatives_from = nn::NegativesFrom::all;
     nn::Optimizer optimizer = nn::Optimizer::adam;
     nn::Precision precision = nn::Precision::fp32;
+    nn::Update update = nn::Update::grouped;
     train::TrainConfig training;
     std::vector<std::string> given;  // flags on the command line, "--mix" and so on
 };

@@ -19,6 +19,7 @@
 #include "nn/exact_top.hpp"
 #include "nn/exchange.hpp"
 #include "nn/finite.hpp"
+#include "nn/hogwild.hpp"
 #include "nn/input_layer.hpp"
 #include "nn/linear_scan.hpp"
 #include "nn/retrieval.hpp"
@@ -48,7 +49,7 @@ void check_correction(const LshOutput& lsh) {
         refuse("knows the probabilities of top_k, all and none only");
 }
 
-const NetworkConfig& checked(const NetworkConfig& config) {
+const NetworkConfig& checked(const NetworkConfig& config, std::size_t domains) {
     const auto require = [](std::uint32_t value, const char* name) {
         if (value == 0) throw Error(ErrorCode::usage, name, "0; at least 1 is needed");
     };
@@ -64,6 +65,7 @@ const NetworkConfig& checked(const NetworkConfig& config) {
         if (scans && !(lsh->alpha > 0))
             throw Error(ErrorCode::usage, "alpha", "standout needs a number above 0");
     }
+    check_update(config, domains);
     return config;
 }
 
@@ -138,6 +140,8 @@ struct Network::State {
                 negatives.emplace(*uniform, network.labels, met, counts, network.seed);
             dense.emplace(run, output, blocks, std::move(negatives));
         }
+        if (network.update != Update::grouped)
+            hogwild.emplace(run, network.update, input, output, *sampled);
     }
 
     // Whether there are tables to rebuild.
@@ -183,6 +187,7 @@ struct Network::State {
     Parameters output;
     std::optional<SampledSoftmax> sampled;
     std::optional<DenseSoftmax> dense;
+    std::optional<HogwildStep> hogwild;
     Blocks whole{1, 1};               // one shard, for predictions...
     std::optional<Retrieval> tables;  // ...by these
     std::size_t stride = 0;
@@ -195,7 +200,8 @@ Network::Network(system::Runtime& runtime,
                  const NetworkConfig& config,
                  std::vector<std::uint32_t> met,
                  std::vector<std::uint32_t> counts)
-    : state_(std::make_unique<State>(runtime, checked(config), std::move(met), counts)) {}
+    : state_(std::make_unique<State>(
+          runtime, checked(config, runtime.topology().domains.size()), std::move(met), counts)) {}
 Network::Network(Network&&) noexcept = default;
 Network& Network::operator=(Network&&) noexcept = default;
 Network::~Network() = default;
@@ -214,6 +220,8 @@ StepReport Network::train_step(const data::PointsView& batch,
     state.resize(batch.points);
     const RowMatrix<float> hidden = state.matrix(state.hidden, batch.points);
     const RowMatrix<float> gradient = state.matrix(state.gradient, batch.points);
+    if (state.hogwild)
+        return state.hogwild->step(batch, hidden, gradient, rule, step, regularisers);
     const bool input_finite = state.forward(batch, hidden);
     report.seconds.input_forward += clock.lap();
 
@@ -415,6 +423,7 @@ std::span<const float> Network::hidden_bias() const noexcept {
 std::size_t Network::bytes(const NetworkConfig& config, std::uint32_t batch) {
     std::size_t total = Parameters::bytes(config.features, config.hidden, config.optimizer) +
                         Parameters::bytes(config.labels, config.hidden, config.optimizer);
+    total += HogwildStep::bytes(config);
     const std::size_t vectors = batch * padded_stride(config.hidden) * sizeof(float);
     total += vectors * (2 + Grouping::kPieces);
     if (const auto* lsh = std::get_if<LshOutput>(&config.output)) {

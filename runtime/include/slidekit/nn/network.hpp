@@ -110,6 +110,20 @@ struct FullOutput {};
 
 using OutputConfig = std::variant<LshOutput, UniformOutput, FullOutput>;
 
+/// How the gradients of a batch reach the weights.
+/// grouped    pairs are grouped by row, each row is read and updated once by one thread: the same
+///            bits for any number of threads;
+/// hogwild    as SLIDE [MLSys 2020], section 3, describes it: each sample by itself reads the
+///            weights as they are, and updates its rows at once (Niu et al. [NIPS 2011]). Decay and
+///            the optimiser's state move at each of these updates;
+/// racy_sums  as its released code does it: samples, at once, add their gradients to sums that they
+///            share, and a batch ends with one update of the rows touched.
+/// The latter two work without locks, by relaxed atomics: what another thread writes meanwhile is
+/// lost, and the result depends on threads and time. They are for LshOutput with a sample's own
+/// sets, fp32 weights and one domain. Tables, 8-bit copies and the queries' centre are those of the
+/// batches before.
+enum class Update { grouped, hogwild, racy_sums };
+
 struct NetworkConfig {
     std::uint32_t features = 0;
     std::uint32_t hidden = 128;
@@ -117,12 +131,14 @@ struct NetworkConfig {
     OutputConfig output;
     Optimizer optimizer = Optimizer::adam;
     Precision precision = Precision::fp32;  // of both layers' weights
+    Update update = Update::grouped;
     float initial_deviation =
         0.01F;  // of the weights; 0: all zero, for a network that is read from a file
     std::uint64_t seed = 1;
 };
 
-/// Seconds of one step, by stage.
+/// Seconds of one step, by stage. Of Update::hogwild, which has no stages, all is in `backward`; of
+/// racy_sums `backward` is the pass over the samples, `input_backward` the update of both layers.
 struct SLIDEKIT_API StageSeconds {
     double input_forward = 0;
     double hash = 0;
@@ -236,7 +252,7 @@ public:
 
     /// One batch: forward, backward, update. `step` counts from 0 and names the random streams.
     /// Requires: batch.features and batch.labels equal the network's. Same bits for any number of
-    /// threads.
+    /// threads, but for Update::hogwild and racy_sums.
     StepReport train_step(const data::PointsView& batch,
                           const UpdateRule& rule,
                           std::uint64_t step,
