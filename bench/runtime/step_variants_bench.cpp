@@ -9,9 +9,9 @@
 //   scattered   by_worker, and groups in the order in which threads meet their ids, members in the
 //               order in which an atomic cursor of the group hands out places
 //   hogwild     per sample, without grouping: a row is updated at once, moments too, whatever
-//               another thread does to it (Niu et al. 2011), as the published SLIDE codes do
-// hogwild is a data race on plain floats, and undefined: it stands in this program only, since
-// atomics would keep the kernels, and with them vectors, away from it.
+//               another thread does to it (Niu et al. 2011): what nn::Update::hogwild runs
+//   racy        per sample into gradient sums that threads share, then one update a row, as the
+//               released SLIDE code does: what nn::Update::racy_sums runs
 // Forms take turns within one process, so that a busy machine slows all alike.
 #include <algorithm>
 #include <atomic>
@@ -20,7 +20,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <numeric>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -34,6 +34,8 @@
 
 #include "nn/grouping.hpp"
 #include "nn/output_step.hpp"
+#include "nn/racy_sums.hpp"
+#include "nn/relaxed_rows.hpp"
 
 namespace slidekit::nn {
 namespace {
@@ -93,6 +95,9 @@ struct Batch {
     static std::uint32_t skewed(system::Stream& stream) {
         const float u = stream.uniform();
         return static_cast<std::uint32_t>(static_cast<float>(kNeurons) * u * u * u);
+    }
+    [[nodiscard]] std::span<const std::uint32_t> ids_of(std::size_t sample) const {
+        return std::span(ids).subspan(runs[sample].first, runs[sample].count);
     }
     std::vector<std::uint32_t> ids;
     std::vector<float> values;
@@ -248,37 +253,60 @@ private:
     std::vector<float> buffers_;
 };
 
-// A sample's pairs are groups of one member each, so that the fused kernels serve it too, with
-// their prefetch: a row of a later sample is read again, once it has moved.
+// The library's rows for HOGWILD, a sample at a time.
 class Hogwild {
 public:
-    Hogwild() : starts_(kMostPairs + 1), members_(kMostPairs) {
-        std::iota(starts_.begin(), starts_.end(), 0U);
-    }
     void step(system::Executor& executor, Layer& layer, Batch& batch, const UpdateRule& rule) {
-        executor.for_each(kSamples, [&](std::size_t s, system::Worker) {
-            const SlotRun run = batch.runs[s];
-            for (std::uint32_t slot = run.first; slot < run.first + run.count; ++slot)
-                members_[slot] = {static_cast<std::uint32_t>(s), slot};
-            const kernels::GroupsView pairs{batch.ids.data() + run.first,
-                                            starts_.data() + run.first,
-                                            members_.data(),
-                                            run.count,
-                                            batch.ids.size()};
-            layer.parameters.dot_groups(pairs, layer.hidden(), batch.values.data());
+        RelaxedRows rows(layer.parameters);
+        copies_.resize(executor.threads());
+        executor.for_each(kSamples, [&](std::size_t s, system::Worker worker) {
+            if (!copies_[worker]) copies_[worker].emplace(kDim);
+            const std::span<const std::uint32_t> ids = batch.ids_of(s);
+            float* const values = batch.values.data() + batch.runs[s].first;
+            rows.dot_rows(layer.hidden().row(s), ids, values, *copies_[worker]);
             softmax(batch, s);
             std::fill_n(layer.gradient().row(s), kDim, 0.0F);
-            layer.parameters.update_groups(
-                pairs, batch.values.data(), layer.hidden(), layer.gradient(), rule);
+            rows.update_rows({ids.data(), values, ids.size()},
+                             layer.hidden().row(s),
+                             layer.gradient().row(s),
+                             rule,
+                             *copies_[worker]);
         });
     }
 
 private:
-    std::vector<std::uint32_t> starts_;
-    std::vector<kernels::Member> members_;
+    std::vector<std::optional<RowCopies>> copies_;
+};
+
+// Its racy sums of gradients, and one update a row and batch.
+class Racy {
+public:
+    Racy(system::Runtime& runtime, Layer& layer) : sums_(runtime, "output", layer.parameters) {}
+    void step(system::Executor& executor, Layer& layer, Batch& batch, const UpdateRule& rule) {
+        copies_.resize(executor.threads());
+        executor.for_each(kSamples, [&](std::size_t s, system::Worker worker) {
+            if (!copies_[worker]) copies_[worker].emplace(kDim);
+            const std::span<const std::uint32_t> ids = batch.ids_of(s);
+            float* const values = batch.values.data() + batch.runs[s].first;
+            const kernels::SparseView pairs{ids.data(), values, ids.size()};
+            layer.parameters.dot_rows(layer.hidden().row(s), ids.data(), ids.size(), values);
+            for (std::size_t i = 0; i < ids.size(); ++i)
+                values[i] += layer.parameters.bias()[ids[i]];
+            softmax(batch, s);
+            std::fill_n(layer.gradient().row(s), kDim, 0.0F);
+            layer.parameters.bag_rows(pairs, layer.gradient().row(s));
+            sums_.add(pairs, layer.hidden().row(s), worker, *copies_[worker]);
+        });
+        sums_.update(rule);
+    }
+
+private:
+    RacySums sums_;
+    std::vector<std::optional<RowCopies>> copies_;
 };
 
 constexpr int kRounds = 15;
+constexpr int kForms = 4;  // beside the grouped one
 constexpr std::uint64_t kBatches = 3;
 
 template <class Form>
@@ -325,11 +353,13 @@ void check_forms(system::Runtime& runtime) {
     ByWorker<Grouping> by_worker;
     ByWorker<Scatter> scattered;
     Hogwild hogwild;
+    Racy racy(runtime, layer);
     grouped.step(runtime.executor(), layer, batch, kernels::SgdStep{});
     const std::vector<float> expected = layer.gradient_values;
     check(by_worker, "by_worker", runtime.executor(), layer, batch, expected);
     check(scattered, "scattered", runtime.executor(), layer, batch, expected);
     check(hogwild, "hogwild", runtime.executor(), layer, batch, expected);
+    check(racy, "racy", runtime.executor(), layer, batch, expected);
     float most = 0;
     for (const float value : expected) most = std::max(most, std::fabs(value));
     if (most < 1e-5F) {
@@ -349,26 +379,29 @@ void compare(system::Runtime& runtime, Sets sets, std::uint32_t active, Optimize
     ByWorker<Grouping> by_worker;
     ByWorker<Scatter> scattered;
     Hogwild hogwild;
+    Racy racy(runtime, layer);
     std::vector<double> rates;
-    std::vector<double> ratios[3];
+    std::vector<double> ratios[kForms];
     for (int round = 0; round <= kRounds; ++round) {
         system::Executor& executor = runtime.executor();
         const double of_grouped = seconds(grouped, executor, layer, batches, rule);
-        const double others[3] = {seconds(by_worker, executor, layer, batches, rule),
-                                  seconds(scattered, executor, layer, batches, rule),
-                                  seconds(hogwild, executor, layer, batches, rule)};
+        const double others[kForms] = {seconds(by_worker, executor, layer, batches, rule),
+                                       seconds(scattered, executor, layer, batches, rule),
+                                       seconds(hogwild, executor, layer, batches, rule),
+                                       seconds(racy, executor, layer, batches, rule)};
         if (round == 0) continue;  // buffers grow
         rates.push_back(static_cast<double>(kBatches * kSamples) / of_grouped);
-        for (int form = 0; form < 3; ++form) ratios[form].push_back(of_grouped / others[form]);
+        for (int form = 0; form < kForms; ++form) ratios[form].push_back(of_grouped / others[form]);
     }
-    std::printf("%-5s %-5s %6u %17.0f %9.3fx %9.3fx %9.3fx\n",
+    std::printf("%-5s %-5s %6u %17.0f %9.3fx %9.3fx %9.3fx %9.3fx\n",
                 sets == Sets::own ? "own" : "mixed",
                 sgd ? "sgd" : "adam",
                 active,
                 median(rates),
                 median(ratios[0]),
                 median(ratios[1]),
-                median(ratios[2]));
+                median(ratios[2]),
+                median(ratios[3]));
     std::fflush(stdout);
 }
 
@@ -379,14 +412,15 @@ int main(int argc, char** argv) {
     const unsigned threads = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 2;
     slidekit::system::Runtime runtime({.threads = threads});
     slidekit::nn::check_forms(runtime);
-    std::printf("%-5s %-5s %6s %17s %10s %10s %10s\n",
+    std::printf("%-5s %-5s %6s %17s %10s %10s %10s %10s\n",
                 "sets",
                 "",
                 "active",
                 "grouped, samples/s",
                 "by_worker",
                 "scattered",
-                "hogwild");
+                "hogwild",
+                "racy");
     using slidekit::nn::Sets;
     for (const Sets sets : {Sets::own, Sets::mixed})
         for (const std::uint32_t active : {600U, 1000U}) {

@@ -130,11 +130,11 @@ std::string quoted(const std::string& text) {
 // One line an option: as it was given, or as a comment with its default.
 std::string line_of(const CLI::Option& option, std::string_view key) {
     if (option.count() > 0) {
-        const bool flag = option.get_items_expected_max() == 0;
-        return fmt::format("{} = {}\n", key, flag ? "true" : quoted(option.results().front()));
+        return fmt::format("{} = {}\n", key, quoted(option.results().front()));
     }
     const std::string usual = option.get_default_str();
-    return fmt::format("# {} = {}\n", key, usual.empty() ? "" : quoted(usual));
+    return usual.empty() ? fmt::format("# {} =\n", key)
+                         : fmt::format("# {} = {}\n", key, quoted(usual));
 }
 
 }  // namespace

@@ -30,6 +30,9 @@ const Names<nn::NegativesFrom> kNegatives = {{"all", nn::NegativesFrom::all},
                                              {"popular", nn::NegativesFrom::popular}};
 const Names<train::Rebuild> kRebuilds = {{"background", train::Rebuild::background},
                                          {"blocking", train::Rebuild::blocking}};
+const Names<nn::Update> kUpdates = {{"batch", nn::Update::grouped},
+                                    {"hogwild", nn::Update::hogwild},
+                                    {"racy", nn::Update::racy_sums}};
 const Names<train::LearningRateShape> kShapes = {{"constant", train::LearningRateShape::constant},
                                                  {"linear", train::LearningRateShape::linear},
                                                  {"cosine", train::LearningRateShape::cosine},
@@ -120,6 +123,37 @@ nn::Mix resolve_mix(const TrainOptions& options) {
     nn::Mix mix = parse_mix(options.mix);
     mix.uniform_group = options.uniform_group;
     return mix;
+}
+
+// What the update modes without grouping do not know; nn::check_update says the same of networks.
+void check_update(const TrainOptions& options) {
+    if (options.update == nn::Update::grouped) return;
+    const auto refuse = [&](bool refused, const std::string& other, const std::string& needed) {
+        if (refused)
+            throw Error(ErrorCode::usage,
+                        "--update",
+                        fmt::format("{} needs {}, but {} was asked for; leave one of the two out",
+                                    name_of(kUpdates, options.update),
+                                    needed,
+                                    other));
+    };
+    refuse(options.output != Output::lsh,
+           "--output " + name_of(kOutputs, options.output),
+           "--output lsh");
+    refuse(options.scope == nn::Scope::batch, "--active-scope batch", "--active-scope sample");
+    refuse(options.correction != nn::Correction::none, "--correction logq", "--correction none");
+    refuse(options.precision != nn::Precision::fp32, "--precision bf16", "--precision fp32");
+    refuse(options.machine.domains > 1,
+           fmt::format("--domains {}", options.machine.domains),
+           "--domains 1");
+    if (options.update == nn::Update::racy_sums) return;
+    refuse(options.optimizer == nn::Optimizer::adam_dense,
+           "--optimizer adam-dense",
+           "an optimizer of touched rows");
+    refuse(options.query == nn::QueryBy::label, "--query label", "--query activation");
+    refuse(options.rank == nn::Rank::dot_fp32 && options.sampling != "exact",
+           "--rank dot-fp32",
+           "--sampling exact or another --rank");
 }
 
 }  // namespace
@@ -315,6 +349,11 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
         command, "--output-precision", o.output_precision, kPrecisions, "The output layer's own");
     command.add_option("--output-lr", o.output_lr, "The output layer's own learning rate")
         ->check(CLI::PositiveNumber);
+    add_choice(command,
+               "--update",
+               o.update,
+               kUpdates,
+               "Once a batch, or without locks as SLIDE's paper or its code has it");
     command
         .add_option(
             "--weight-decay", o.training.weight_decay, "Decoupled weight decay of touched rows")
@@ -380,6 +419,7 @@ void check_options(const TrainOptions& options, std::uint32_t labels) {
         refuse("--early-stop",
                "needs a validation part, but --validation is 0; give it a share, 0.1 for instance, "
                "or leave --early-stop out");
+    check_update(options);
 
     const auto needs_lsh = [&](const char* flag) {
         if (given(flag) && options.output != Output::lsh)
@@ -468,6 +508,7 @@ nn::NetworkConfig network_config(const TrainOptions& options,
                              .precision = options.precision,
                              .output_optimizer = options.output_optimizer,
                              .output_precision = options.output_precision,
+                             .update = options.update,
                              .seed = options.training.seed};
     if (options.output == Output::uniform) {
         config.output = nn::UniformOutput{.negatives = options.negatives,
@@ -515,6 +556,7 @@ nlohmann::ordered_json options_json(const TrainOptions& options,
         {"feature-dropout", training.feature_dropout},
         {"optimizer", name_of(kOptimizers, options.optimizer)},
         {"precision", name_of(kPrecisions, options.precision)},
+        {"update", name_of(kUpdates, options.update)},
         {"weight-decay", training.weight_decay},
         {"validation", options.validation},
         {"early-stop", training.early_stop},

@@ -60,6 +60,7 @@ struct TrainOptions {
     double validation = 0;       // share of the training points that is held out
     std::string sample_weights;  // file
     PropensityOptions propensity;
+    nn::Update update = nn::Update::grouped;
     train::TrainConfig training;
     std::vector<std::string> given;  // flags on the command line, "--mix" and so on
 };

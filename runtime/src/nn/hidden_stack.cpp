@@ -147,11 +147,15 @@ SparseBatch HiddenStack::input_of(std::size_t i, const data::PointsView& batch) 
     return below.gives_lists ? below.sparse->active() : below.nonzeros.view();
 }
 
+void HiddenStack::make_room(std::size_t samples) {
+    for (const auto& stage : stages_) stage->resize(samples);
+}
+
 std::optional<Layer> HiddenStack::forward(const data::PointsView& batch, std::uint64_t step) {
+    make_room(batch.points);
     std::optional<Layer> not_finite;
     for (std::size_t i = 0; i < stages_.size(); ++i) {
         Stage& stage = *stages_[i];
-        stage.resize(batch.points);
         bool finite = true;
         if (stage.input) {
             finite = stage.input->forward(executor_, batch, stage.matrix(stage.values));

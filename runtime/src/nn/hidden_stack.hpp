@@ -36,6 +36,8 @@ public:
     /// Sampled layers with tables.
     [[nodiscard]] std::vector<RowTables*> tables();
 
+    /// Room for matrix() and matrix_gradient() of so many samples.
+    void make_room(std::size_t samples);
     /// Activations of a batch, for training. The first layer in which one is NaN or infinite before
     /// ReLU, which may hide it.
     std::optional<Layer> forward(const data::PointsView& batch, std::uint64_t step);

@@ -13,15 +13,10 @@ namespace slidekit::nn {
 
 using kernels::RowMatrix;
 
-namespace {
-
-// The bias is kept as a row of weights, but it is none: it does not decay.
 UpdateRule without_decay(UpdateRule rule) {
     std::visit([](auto& step) { step.decay = 0; }, rule);
     return rule;
 }
-
-}  // namespace
 
 InputLayer::InputLayer(system::Runtime& runtime,
                        std::uint32_t features,

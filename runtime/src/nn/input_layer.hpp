@@ -15,6 +15,9 @@
 
 namespace slidekit::nn {
 
+/// The bias is kept as a row of weights, but it is none: it does not decay.
+[[nodiscard]] UpdateRule without_decay(UpdateRule rule);
+
 class InputLayer {
 public:
     InputLayer(system::Runtime& runtime,
@@ -25,6 +28,8 @@ public:
 
     [[nodiscard]] Parameters& parameters() noexcept { return rows_; }
     [[nodiscard]] const Parameters& parameters() const noexcept { return rows_; }
+    /// One row.
+    [[nodiscard]] Parameters& bias_parameters() noexcept { return bias_; }
     [[nodiscard]] std::span<float> bias() noexcept { return {bias_.weights().row(0), rows_.dim()}; }
     [[nodiscard]] std::span<const float> bias() const noexcept {
         return {bias_.weights().row(0), rows_.dim()};

@@ -19,6 +19,7 @@
 #include "nn/exchange.hpp"
 #include "nn/finite.hpp"
 #include "nn/hidden_stack.hpp"
+#include "nn/hogwild.hpp"
 #include "nn/linear_scan.hpp"
 #include "nn/retrieval.hpp"
 #include "nn/sampled_softmax.hpp"
@@ -116,7 +117,7 @@ void check_output(const NetworkConfig& config) {
                  config.output_precision);
 }
 
-const NetworkConfig& checked(const NetworkConfig& config) {
+const NetworkConfig& checked(const NetworkConfig& config, std::size_t domains) {
     const auto require = [](std::uint32_t value, const char* name) {
         if (value == 0) throw Error(ErrorCode::usage, name, "0; at least 1 is needed");
     };
@@ -135,6 +136,7 @@ const NetworkConfig& checked(const NetworkConfig& config) {
         if (scans && !(lsh->alpha > 0))
             throw Error(ErrorCode::usage, "alpha", "standout needs a number above 0");
     }
+    check_update(config, domains);
     return config;
 }
 
@@ -225,6 +227,8 @@ struct Network::State {
                 negatives.emplace(*uniform, network.labels, met, counts, network.seed);
             dense.emplace(run, output, blocks, std::move(negatives));
         }
+        if (network.update != Update::grouped)
+            hogwild.emplace(run, network.update, *hidden.input_layer(), output, *sampled);
     }
 
     // Whether the output has tables that are rebuilt in slices.
@@ -299,6 +303,7 @@ struct Network::State {
     std::optional<SampledSoftmax> sampled;  // one of these three, or the first two...
     std::optional<DenseSoftmax> dense;
     std::optional<SparseOutput> sparse;  // ...and this one behind a sampled layer
+    std::optional<HogwildStep> hogwild;  // in place of the grouped step of `sampled`
     RebuildPlan plan;                    // of the rebuild under way
     Blocks whole{1, 1};                  // one shard, for predictions...
     std::optional<Retrieval> tables;     // ...by these
@@ -309,7 +314,8 @@ Network::Network(system::Runtime& runtime,
                  const NetworkConfig& config,
                  std::vector<std::uint32_t> met,
                  std::vector<std::uint32_t> counts)
-    : state_(std::make_unique<State>(runtime, checked(config), std::move(met), counts)) {}
+    : state_(std::make_unique<State>(
+          runtime, checked(config, runtime.topology().domains.size()), std::move(met), counts)) {}
 Network::Network(Network&&) noexcept = default;
 Network& Network::operator=(Network&&) noexcept = default;
 Network::~Network() = default;
@@ -326,10 +332,15 @@ StepReport Network::train_step(const data::PointsView& batch,
     HiddenStack& hidden = state.hidden;
     StepReport report;
     StageClock clock;
+    const UpdateRule& rule = rules.of(hidden.size());
+    if (state.hogwild) {
+        hidden.make_room(batch.points);
+        return state.hogwild->step(
+            batch, hidden.matrix(), hidden.matrix_gradient(), rule, step, regularisers);
+    }
     report.not_finite = hidden.forward(batch, step);
     report.seconds.input_forward += clock.lap();
 
-    const UpdateRule& rule = rules.of(hidden.size());
     bool output_finite = true;
     if (state.sparse) {
         output_finite = state.sparse->step(hidden.lists(),
@@ -585,7 +596,7 @@ std::size_t sampling_bytes(const LshOutput& sampled,
 }  // namespace
 
 std::size_t Network::bytes(const NetworkConfig& config, std::uint32_t batch) {
-    std::size_t total = 0;
+    std::size_t total = HogwildStep::bytes(config);
     std::uint32_t inputs = config.features;
     for (std::size_t i = 0; i < config.hidden.size(); ++i) {
         const HiddenLayer& layer = config.hidden[i];

@@ -193,36 +193,73 @@ void Parameters::bag_rows(kernels::SparseView input, float* out) const noexcept 
 
 // ---- updates ----
 
+RowState Parameters::state() noexcept {
+    return {.weights = weights_,
+            .first = first_,
+            .first_stride = first_floats(optimizer_, weights_.dim),
+            .second = second_,
+            .second_stride = second_ == nullptr ? 0 : weights_.stride,
+            .bias = bias_.data(),
+            .bias_first = bias_first_,
+            .bias_second = bias_second_};
+}
+
+void update_groups(const RowState& rows,
+                   kernels::GroupsView groups,
+                   const float* values,
+                   RowMatrix<const float> vectors,
+                   RowMatrix<float> back,
+                   const UpdateRule& rule) noexcept {
+    if (const auto* adam = std::get_if<AdamStep>(&rule)) {
+        const kernels::AdamBias bias{rows.bias, rows.bias_first, rows.bias_second};
+        kernels::adam_groups(
+            groups, values, vectors, back, {rows.weights, rows.first, rows.second}, bias, *adam);
+    } else if (const auto* adagrad = std::get_if<AdagradStep>(&rule)) {
+        kernels::adagrad_groups(groups,
+                                values,
+                                vectors,
+                                back,
+                                {rows.weights, rows.first},
+                                {rows.bias, rows.bias_first},
+                                *adagrad);
+    } else if (const auto* momentum = std::get_if<MomentumStep>(&rule)) {
+        kernels::momentum_groups(groups,
+                                 values,
+                                 vectors,
+                                 back,
+                                 {rows.weights, rows.first},
+                                 {rows.bias, rows.bias_first},
+                                 *momentum);
+    } else {
+        const SgdStep& sgd = *std::get_if<SgdStep>(&rule);
+        kernels::sgd_groups(groups, values, vectors, back, rows.weights, rows.bias, sgd);
+    }
+}
+
 void Parameters::update_groups(kernels::GroupsView groups,
                                const float* values,
                                RowMatrix<const float> vectors,
                                RowMatrix<float> back,
                                const UpdateRule& rule) noexcept {
-    const bool split = precision_ == Precision::bf16;
+    if (precision_ == Precision::fp32)
+        return nn::update_groups(state(), groups, values, vectors, back, rule);
     const RowMatrix<kernels::Bf16> high = halves_.high;
     std::uint16_t* const low = halves_.low;
     if (const auto* adam = std::get_if<AdamStep>(&rule)) {
         const kernels::AdamBias bias{bias_.data(), bias_first_, bias_second_};
-        split ? kernels::adam_groups_split(
-                    groups, values, vectors, back, {high, low, first_, second_}, bias, *adam)
-              : kernels::adam_groups(
-                    groups, values, vectors, back, {weights_, first_, second_}, bias, *adam);
+        kernels::adam_groups_split(
+            groups, values, vectors, back, {high, low, first_, second_}, bias, *adam);
     } else if (const auto* adagrad = std::get_if<AdagradStep>(&rule)) {
         const kernels::AdagradBias bias{bias_.data(), bias_first_};
-        split ? kernels::adagrad_groups_split(
-                    groups, values, vectors, back, {high, low, first_}, bias, *adagrad)
-              : kernels::adagrad_groups(
-                    groups, values, vectors, back, {weights_, first_}, bias, *adagrad);
+        kernels::adagrad_groups_split(
+            groups, values, vectors, back, {high, low, first_}, bias, *adagrad);
     } else if (const auto* momentum = std::get_if<MomentumStep>(&rule)) {
         const kernels::MomentumBias bias{bias_.data(), bias_first_};
-        split ? kernels::momentum_groups_split(
-                    groups, values, vectors, back, {high, low, first_}, bias, *momentum)
-              : kernels::momentum_groups(
-                    groups, values, vectors, back, {weights_, first_}, bias, *momentum);
+        kernels::momentum_groups_split(
+            groups, values, vectors, back, {high, low, first_}, bias, *momentum);
     } else {
         const SgdStep& sgd = *std::get_if<SgdStep>(&rule);
-        split ? kernels::sgd_groups_split(groups, values, vectors, back, halves_, bias_.data(), sgd)
-              : kernels::sgd_groups(groups, values, vectors, back, weights_, bias_.data(), sgd);
+        kernels::sgd_groups_split(groups, values, vectors, back, halves_, bias_.data(), sgd);
     }
 }
 

@@ -119,7 +119,6 @@ void SampledSoftmax::forward(const OutputStep& step) {
         });
     });
     if (config_.correction == Correction::log_q) correct(step);
-    parts_.resize_by_block(samples_);
     for_each_shard(executor_, blocks_, exchange_, [&](std::size_t s) {
         const Range blocks = blocks_.of_shard(s);
         executor_.for_each_piece(
@@ -364,13 +363,8 @@ void SampledSoftmax::backward(const OutputStep& step) {
 }
 
 void SampledSoftmax::step(const OutputStep& step, StepReport& report) {
+    select(step, report);
     StageClock clock;
-    lay_out_slots(step.batch);
-    hash(step);
-    report.seconds.hash += clock.lap();
-    propose(step);
-    choose(step);
-    report.seconds.select += clock.lap();
     group();
     report.seconds.group += clock.lap();
     forward(step);
@@ -378,12 +372,21 @@ void SampledSoftmax::step(const OutputStep& step, StepReport& report) {
     backward(step);
     report.seconds.backward += clock.lap();
 
-    for (const StepReport& sample : sample_reports_) report += sample;
+    report_samples(report);
     for (std::size_t s = 0; s < shards_.size(); ++s) {
         if (!exchange_.own(s)) continue;
         report.rows_touched += shards_[s]->grouping.view().count;
         if (shards_[s]->remote) report.rows_remote += shards_[s]->grouping.view().count;
     }
+}
+
+void SampledSoftmax::normalise_one(const OutputStep& step, std::size_t sample) {
+    for (std::size_t b = 0; b < kBlocks; ++b) normalise_block(step, b, sample);
+    normalise(step, sample);
+}
+
+void SampledSoftmax::report_samples(StepReport& report) const {
+    for (const StepReport& sample : sample_reports_) report += sample;
 }
 
 double SampledSoftmax::top_recall(RowMatrix<const float> hidden) const {

@@ -42,6 +42,28 @@ public:
     /// Select, forward, softmax, backward and update. Adds to the report.
     void step(const OutputStep& step, StepReport& report);
 
+    /// The same in parts, for steps that go on by sample (hogwild.hpp). Each sample's active set,
+    /// of the whole batch at once:
+    void select(const OutputStep& step, StepReport& report);
+    /// or sample by sample, after one begin(), from several threads: by the tables as they are, a
+    /// batch's queries being centred on the mean of the batches before. Requires: one shard; no
+    /// scan; QueryBy::activation; of the hidden vectors that of the sample stands.
+    void begin(const OutputStep& step);
+    void select_one(const OutputStep& step, std::size_t sample, system::Worker worker);
+    /// What was selected, the labels first within a block of neurons, and room for its logits.
+    [[nodiscard]] std::span<const std::uint32_t> active(std::size_t sample) const noexcept {
+        return std::span(ids_).subspan(runs_[sample].first, runs_[sample].count);
+    }
+    [[nodiscard]] std::span<float> values(std::size_t sample) noexcept {
+        return std::span(values_).subspan(runs_[sample].first, runs_[sample].count);
+    }
+    /// Turns a sample's logits into gradients, and takes note of its loss. Requires: one shard.
+    void normalise_one(const OutputStep& step, std::size_t sample);
+    /// Adds what is known of the samples.
+    void report_samples(StepReport& report) const;
+    /// Moves the queries' centre towards the mean of these activations.
+    void observe(kernels::RowMatrix<const float> hidden) { retrieval_.observe(hidden); }
+
     /// For Scope::batch: what the samples choose, one after the other, for a set that the batch
     /// shares. Adds what was found to the report.
     [[nodiscard]] std::span<const std::uint32_t> shared_set(const OutputStep& step,
@@ -59,6 +81,7 @@ public:
     }
     /// Nothing without tables.
     RebuildReport rebuild() { return retrieving() ? retrieval_.rebuild() : RebuildReport{}; }
+    [[nodiscard]] const LshOutput& config() const noexcept { return config_; }
     [[nodiscard]] RowTables& row_tables() noexcept { return retrieval_.row_tables(); }
     [[nodiscard]] const Retrieval& retrieval() const noexcept { return retrieval_; }
 
@@ -127,6 +150,7 @@ private:
         return bins_[block * samples_ + sample];
     }
     [[nodiscard]] Chooser& chooser_of(system::Worker worker);
+    [[nodiscard]] Retrieval::Query& query_of(system::Worker worker);
 
     system::Executor& executor_;
     Parameters& parameters_;

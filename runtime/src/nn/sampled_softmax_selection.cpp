@@ -12,6 +12,8 @@
 
 namespace slidekit::nn {
 
+using kernels::RowMatrix;
+
 namespace {
 
 constexpr std::size_t kSamplesPerTask = 4;
@@ -35,6 +37,12 @@ SampledSoftmax::Chooser& SampledSoftmax::chooser_of(system::Worker worker) {
     std::unique_ptr<Chooser>& chooser = choosers_[worker];
     if (!chooser) chooser = std::make_unique<Chooser>(parameters_.rows());
     return *chooser;
+}
+
+Retrieval::Query& SampledSoftmax::query_of(system::Worker worker) {
+    std::unique_ptr<Retrieval::Query>& query = queries_[worker];
+    if (!query) query = std::make_unique<Retrieval::Query>(retrieval_.make_query());
+    return *query;
 }
 
 void SampledSoftmax::lay_out_slots(const data::PointsView& batch) {
@@ -64,6 +72,7 @@ void SampledSoftmax::lay_out_slots(const data::PointsView& batch) {
     found_.resize(shards_.size(), samples_ * proposals());
     found_counts_.resize(shards_.size(), samples_);
     met_.resize(shards_.size(), samples_);
+    parts_.resize_by_block(samples_);
 }
 
 void SampledSoftmax::hash(const OutputStep& step) {
@@ -134,9 +143,7 @@ void SampledSoftmax::retrieve(const OutputStep& step,
     const FoundLists lists = found_lists(shard);
     lists.clear(sample);
     if (step.batch.labels_of(sample).empty()) return;
-    if (!queries_[worker])
-        queries_[worker] = std::make_unique<Retrieval::Query>(retrieval_.make_query());
-    Retrieval::Query& query = *queries_[worker];
+    Retrieval::Query& query = query_of(worker);
     std::uint64_t candidates = 0;
     const std::span<const Found> best = retrieval_.sample(
         shard,
@@ -255,6 +262,35 @@ void SampledSoftmax::bin(std::size_t sample,
     }
     runs_[sample].count = slot - runs_[sample].first;
     for (const std::uint32_t id : picked) ids_[next[blocks_.of(id)]++] = id;
+}
+
+void SampledSoftmax::select(const OutputStep& step, StepReport& report) {
+    StageClock clock;
+    lay_out_slots(step.batch);
+    hash(step);
+    report.seconds.hash += clock.lap();
+    propose(step);
+    choose(step);
+    report.seconds.select += clock.lap();
+}
+
+// A rebuild's slice runs before the samples, while nobody writes weights.
+void SampledSoftmax::begin(const OutputStep& step) {
+    lay_out_slots(step.batch);
+    query_keys_.resize(samples_ * retrieval_.keys_per_query());
+    retrieval_.row_tables().run_round(RowTables::Round::first);
+    retrieval_.row_tables().run_round(RowTables::Round::second);
+}
+
+void SampledSoftmax::select_one(const OutputStep& step, std::size_t sample, system::Worker worker) {
+    if (retrieving()) {
+        const RowMatrix<const float> all = step.hidden;
+        retrieval_.hash_queries({all.row(sample), 1, all.dim, all.stride},
+                                query_keys_.data() + sample * retrieval_.keys_per_query(),
+                                query_of(worker));
+        retrieve(step, 0, sample, worker);
+    }
+    choose_for(step, sample, chooser_of(worker));
 }
 
 std::span<const std::uint32_t> SampledSoftmax::shared_set(const OutputStep& step,

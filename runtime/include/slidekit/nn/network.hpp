@@ -153,6 +153,20 @@ struct NetworkConfig;
 /// Of a layer: a hidden one by its place, or the output behind them.
 [[nodiscard]] SLIDEKIT_API Optimizer optimizer_of(const NetworkConfig& config, std::size_t layer);
 
+/// How the gradients of a batch reach the weights.
+/// grouped    pairs are grouped by row, each row is read and updated once by one thread: the same
+///            bits for any number of threads;
+/// hogwild    as SLIDE [MLSys 2020], section 3, describes it: each sample by itself reads the
+///            weights as they are, and updates its rows at once (Niu et al. [NIPS 2011]). Decay and
+///            the optimiser's state move at each of these updates;
+/// racy_sums  as its released code does it: samples, at once, add their gradients to sums that they
+///            share, and a batch ends with one update of the rows touched.
+/// The latter two work without locks, by relaxed atomics: what another thread writes meanwhile is
+/// lost, and the result depends on threads and time. They are for LshOutput with a sample's own
+/// sets, fp32 weights and one domain. Tables, 8-bit copies and the queries' centre are those of the
+/// batches before.
+enum class Update { grouped, hogwild, racy_sums };
+
 struct NetworkConfig {
     std::uint32_t features = 0;
     HiddenLayers hidden = 128;
@@ -163,12 +177,14 @@ struct NetworkConfig {
     Precision precision = Precision::fp32;                     // of all layers' weights
     std::optional<Optimizer> output_optimizer = std::nullopt;  // without: `optimizer`
     std::optional<Precision> output_precision = std::nullopt;  // without: `precision`
+    Update update = Update::grouped;
     float initial_deviation =
         0.01F;  // of the weights; 0: all zero, for a network that is read from a file
     std::uint64_t seed = 1;
 };
 
-/// Seconds of one step, by stage.
+/// Seconds of one step, by stage. Of Update::hogwild, which has no stages, all is in `backward`; of
+/// racy_sums `backward` is the pass over the samples, `input_backward` the update of both layers.
 struct SLIDEKIT_API StageSeconds {
     double input_forward = 0;
     double hash = 0;
@@ -183,7 +199,7 @@ struct SLIDEKIT_API StageSeconds {
 
 /// A layer's weights, biases included: a hidden layer by its place, the first of which is called
 /// the input layer, or the output.
-enum class Layer : std::uint32_t { input = 0, output = 0xffffffff };
+enum class Layer : std::uint32_t { input = 0, output = 0x7fffffff };
 /// "input layer", "hidden layer 2", "output layer".
 [[nodiscard]] SLIDEKIT_API std::string name_of(Layer layer);
 
@@ -299,7 +315,7 @@ public:
 
     /// One batch: forward, backward, update. `step` counts from 0 and names the random streams.
     /// Requires: batch.features and batch.labels equal the network's. Same bits for any number of
-    /// threads.
+    /// threads, but for Update::hogwild and racy_sums.
     StepReport train_step(const data::PointsView& batch,
                           const UpdateRules& rules,
                           std::uint64_t step,

@@ -45,6 +45,25 @@ struct RowHomes {
                                                        const RowHomes& homes,
                                                        std::size_t bytes_per_row);
 
+/// Whole floats and what the optimiser keeps of them, in place; null and 0 where there is none.
+struct RowState {
+    kernels::RowMatrix<float> weights;
+    float* first = nullptr;  // moments, velocities or accumulators of the rows
+    std::size_t first_stride = 0;
+    float* second = nullptr;
+    std::size_t second_stride = 0;
+    float* bias = nullptr;  // one a row, and so are its moments
+    float* bias_first = nullptr;
+    float* bias_second = nullptr;
+};
+/// Parameters::update_groups on such rows.
+void update_groups(const RowState& rows,
+                   kernels::GroupsView groups,
+                   const float* values,
+                   kernels::RowMatrix<const float> vectors,
+                   kernels::RowMatrix<float> back,
+                   const UpdateRule& rule) noexcept;
+
 /// Move-only; thread-compatible, and rows may be updated by different threads at once.
 class SLIDEKIT_API Parameters {
 public:
@@ -65,10 +84,13 @@ public:
                     std::uint64_t layer,
                     float deviation);
 
+    [[nodiscard]] Optimizer optimizer() const noexcept { return optimizer_; }
     [[nodiscard]] Precision precision() const noexcept { return precision_; }
     /// The rows in place; data is null where they are halves.
     [[nodiscard]] kernels::RowMatrix<float> weights() noexcept { return weights_; }
     [[nodiscard]] kernels::RowMatrix<const float> weights() const noexcept { return weights_; }
+    /// Weights and state in place. Requires: Precision::fp32.
+    [[nodiscard]] RowState state() noexcept;
     /// One bias a row; empty where there is none.
     [[nodiscard]] std::span<float> bias() noexcept { return bias_; }
     [[nodiscard]] std::span<const float> bias() const noexcept { return bias_; }
