@@ -33,10 +33,11 @@ constexpr std::array kCommandLineOnly = {"train",
                                          "resume",
                                          "sample-weights",
                                          "help"};
-constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kOutputNames = {
+constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kOutputNames = {
     {{"type", "output"},
      {"optimizer", "output-optimizer"},
      {"precision", "output-precision"},
+     {"reads", "output-reads"},
      {"lr", "output-lr"}}};
 
 bool of_command_line(std::string_view key) {

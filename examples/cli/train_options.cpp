@@ -347,6 +347,13 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
         command, "--output-optimizer", o.output_optimizer, kOptimizers, "The output layer's own");
     add_optional_choice(
         command, "--output-precision", o.output_precision, kPrecisions, "The output layer's own");
+    command
+        .add_option("--output-reads",
+                    o.output_reads,
+                    "What a sampled last hidden layer hands to the output (auto: lists from 513 "
+                    "neurons on): auto, lists, matrix")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"auto", "lists", "matrix"}).description(""));
     command.add_option("--output-lr", o.output_lr, "The output layer's own learning rate")
         ->check(CLI::PositiveNumber);
     add_choice(command,
@@ -499,17 +506,21 @@ nn::HiddenLayers hidden_layers(const TrainOptions& options) {
 nn::NetworkConfig network_config(const TrainOptions& options,
                                  const data::PointsView& points,
                                  std::size_t met) {
-    nn::NetworkConfig config{.features = points.features,
-                             .hidden = hidden_layers(options),
-                             .labels = points.labels,
-                             .output = nn::FullOutput{},
-                             .loss = options.loss,
-                             .optimizer = options.optimizer,
-                             .precision = options.precision,
-                             .output_optimizer = options.output_optimizer,
-                             .output_precision = options.output_precision,
-                             .update = options.update,
-                             .seed = options.training.seed};
+    nn::NetworkConfig config{
+        .features = points.features,
+        .hidden = hidden_layers(options),
+        .labels = points.labels,
+        .output = nn::FullOutput{},
+        .loss = options.loss,
+        .optimizer = options.optimizer,
+        .precision = options.precision,
+        .output_optimizer = options.output_optimizer,
+        .output_precision = options.output_precision,
+        .lists_to_output = options.output_reads == "auto"
+                               ? std::nullopt
+                               : std::optional(options.output_reads == "lists"),
+        .update = options.update,
+        .seed = options.training.seed};
     if (options.output == Output::uniform) {
         config.output = nn::UniformOutput{.negatives = options.negatives,
                                           .from = options.negatives_from,

@@ -55,6 +55,7 @@ struct TrainOptions {
     std::optional<nn::Optimizer> output_optimizer;
     std::optional<nn::Precision> output_precision;
     std::optional<float> output_lr;
+    std::string output_reads = "auto";
     std::string config;
     bool dump_config = false;
     double validation = 0;       // share of the training points that is held out

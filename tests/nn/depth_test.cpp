@@ -54,6 +54,7 @@ struct Case {
     Loss loss = Loss::softmax;
     float label_smoothing = 0;
     bool valued = false;  // targets and weights differ
+    bool lists = true;    // to the output
 };
 
 void PrintTo(const Case& tested, std::ostream* out) { *out << tested.name; }
@@ -85,6 +86,7 @@ TEST_P(Depth, GradientsAgreeWithFiniteDifferencesOnTheActiveSets) {
                      .output = tested.output,
                      .loss = tested.loss,
                      .optimizer = Optimizer::sgd,
+                     .lists_to_output = tested.lists,
                      .initial_deviation = 0.5F,
                      .seed = 5});
     float value = -0.31F;
@@ -153,6 +155,13 @@ INSTANTIATE_TEST_SUITE_P(
              {{.width = 11}, sampled(21, exact(8, 0, 2)), {.width = 13}},
              FullOutput{}},
         Case{"SampledThenFull", {{.width = 11}, sampled(21, exact(8, 0, 2))}, FullOutput{}},
+        Case{"SampledThenMatrix",
+             {sampled(19, exact(6, 0, 3)), sampled(23, exact(7, 0, 4))},
+             drawn(4, 10),
+             Loss::softmax,
+             0,
+             false,
+             false},
         Case{"DenseThroughout", {{.width = 11}, {.width = 18}, {.width = 13}}, drawn(4, 10)},
         Case{"SmoothedBehindSampled",
              {sampled(19, exact(6, 0, 3))},
@@ -200,7 +209,8 @@ NetworkConfig three_sampled(const data::PointsView& points) {
     return {.features = points.features,
             .hidden = {sampled(120, first), sampled(100, some_of(40, 0, 10))},
             .labels = points.labels,
-            .output = some_of(20, 10, 20)};
+            .output = some_of(20, 10, 20),
+            .lists_to_output = true};
 }
 
 struct Silent : train::TrainingObserver {

@@ -80,7 +80,8 @@ HiddenStack::HiddenStack(system::Runtime& runtime, const NetworkConfig& config)
         const std::string name = i == 0 ? "input" : "hidden" + std::to_string(i + 1);
         Stage& stage = *stages_.emplace_back(std::make_unique<Stage>());
         stage.width = layer.width;
-        stage.gives_lists = layer.sampled.has_value();
+        const bool last = i + 1 == config.hidden.size();
+        stage.gives_lists = last ? output_reads_lists(config) : layer.sampled.has_value();
         if (sparse) {
             stage.rows.emplace(
                 runtime, name, layer.width, inputs, optimizer, Bias::per_row, precision);

@@ -90,7 +90,7 @@ void check_hidden(const NetworkConfig& config, std::size_t i) {
 
 // Behind a sampled layer rows meet sparse input.
 Precision output_precision(const NetworkConfig& config) {
-    const bool sparse = config.hidden.back().sampled.has_value();
+    const bool sparse = output_reads_lists(config);
     return config.output_precision.value_or(sparse ? Precision::fp32 : config.precision);
 }
 
@@ -104,7 +104,7 @@ void check_output(const NetworkConfig& config) {
                         "correction",
                         "log_q corrects the sum of a softmax, but the loss is another");
     }
-    if (!config.hidden.back().sampled) return;
+    if (!output_reads_lists(config)) return;
     if (std::holds_alternative<UniformOutput>(config.output))
         throw Error(
             ErrorCode::usage,
@@ -145,6 +145,12 @@ const NetworkConfig& checked(const NetworkConfig& config, std::size_t domains) {
 Optimizer optimizer_of(const NetworkConfig& config, std::size_t layer) {
     if (layer == config.hidden.size()) return config.output_optimizer.value_or(config.optimizer);
     return config.hidden[layer].optimizer.value_or(config.optimizer);
+}
+
+bool output_reads_lists(const NetworkConfig& config) {
+    constexpr std::uint32_t kWidestMatrix = 512;
+    const HiddenLayer& last = config.hidden.back();
+    return last.sampled && config.lists_to_output.value_or(last.width > kWidestMatrix);
 }
 
 std::string name_of(Layer layer) {
@@ -613,7 +619,7 @@ std::size_t Network::bytes(const NetworkConfig& config, std::uint32_t batch) {
         inputs = layer.width;
     }
     total += Parameters::bytes(config.labels, inputs, optimizer_of(config, config.hidden.size()));
-    if (!config.hidden.back().sampled)
+    if (!output_reads_lists(config))
         total += Grouping::kPieces * batch * padded_stride(inputs) * sizeof(float);
     if (const auto* lsh = std::get_if<LshOutput>(&config.output))
         total += sampling_bytes(*lsh, config.labels, inputs, batch);

@@ -152,6 +152,8 @@ enum class Loss { softmax, sigmoid, squared };
 struct NetworkConfig;
 /// Of a layer: a hidden one by its place, or the output behind them.
 [[nodiscard]] SLIDEKIT_API Optimizer optimizer_of(const NetworkConfig& config, std::size_t layer);
+/// Whether the output layer reads lists of active neurons; see NetworkConfig::lists_to_output.
+[[nodiscard]] SLIDEKIT_API bool output_reads_lists(const NetworkConfig& config);
 
 /// How the gradients of a batch reach the weights.
 /// grouped    pairs are grouped by row, each row is read and updated once by one thread: the same
@@ -177,6 +179,10 @@ struct NetworkConfig {
     Precision precision = Precision::fp32;                     // of all layers' weights
     std::optional<Optimizer> output_optimizer = std::nullopt;  // without: `optimizer`
     std::optional<Precision> output_precision = std::nullopt;  // without: `precision`
+    /// Whether the output reads the lists of a sampled last hidden layer, at a cost of active pairs
+    /// times non-zeros, or a matrix of its activations, by the kernels of dense rows; without:
+    /// lists from 513 neurons on. Lists refuse what HiddenLayer refuses of a sampled layer.
+    std::optional<bool> lists_to_output = std::nullopt;
     Update update = Update::grouped;
     float initial_deviation =
         0.01F;  // of the weights; 0: all zero, for a network that is read from a file
