@@ -41,12 +41,12 @@ class Updates(unittest.TestCase):
         for update in ("batch", "hogwild", "racy"):
             for sampling in ("top-k", "exact"):
                 with self.subTest(update=update, sampling=sampling):
-                    done = self.train("--update", update, "--sampling", sampling, "--lr", "0.005", *mix)
+                    done = self.train("--update", update, "--sampling", sampling, "--lr", "0.002", *mix)
                     self.assertEqual(done.returncode, 0, done.stderr)
                     events = [json.loads(line) for line in (self.dir / "log").read_text().splitlines()]
                     self.assertEqual(events[0]["options"]["update"], update)
                     evaluations = [event for event in events if event["event"] == "eval"]
-                    self.assertGreater(evaluations[-1]["p_at_1"], 0.9)
+                    self.assertGreater(evaluations[-1]["p_at_1"], 0.8)
 
     def test_contradictions_name_both(self):
         for update, flags, named in [

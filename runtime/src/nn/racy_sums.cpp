@@ -2,7 +2,6 @@
 #include "nn/racy_sums.hpp"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 
 #include <slidekit/kernels/axpy.hpp>
@@ -29,28 +28,29 @@ void RacySums::add(kernels::SparseView pairs,
                    const float* vector,
                    system::Worker worker,
                    RowCopies& copies) {
-    constexpr std::size_t kAhead = RowCopies::kRows;
     const kernels::RowMatrix<float> copy = copies.rows().weights;
-    touched_.add({pairs.ids, pairs.nnz}, worker);
-    const auto prefetch = [&](std::size_t i) {
-        for (std::size_t k = 0; k < sums_.dim; k += sizeof(detail::CacheLine) / sizeof(float))
-            __builtin_prefetch(sums_.row(pairs.ids[i]) + k, 1);
-    };
-    for (std::size_t i = 0; i < std::min(kAhead, pairs.nnz); ++i) prefetch(i);
-    for (std::size_t begin = 0; begin < pairs.nnz; begin += RowCopies::kRows) {
-        const std::size_t end = std::min(begin + RowCopies::kRows, pairs.nnz);
-        for (std::size_t i = end; i < std::min(end + kAhead, pairs.nnz); ++i) prefetch(i);
-        for (std::size_t i = begin; i < end; ++i)
-            load_relaxed(sums_.row(pairs.ids[i]), sums_.dim, copy.row(i - begin));
-        for (std::size_t i = begin; i < end; ++i)
-            kernels::axpy(pairs.values[i], vector, copy.row(i - begin), sums_.dim);
-        for (std::size_t i = begin; i < end; ++i) {
-            store_relaxed(copy.row(i - begin), sums_.dim, sums_.row(pairs.ids[i]));
-            const std::atomic_ref bias(bias_sums_[pairs.ids[i]]);
-            bias.store(bias.load(std::memory_order_relaxed) + pairs.values[i],
-                       std::memory_order_relaxed);
-        }
-    }
+    const std::span<const std::uint32_t> ids(pairs.ids, pairs.nnz);
+    touched_.add(ids, worker);
+    detail::for_runs(
+        ids,
+        [&](std::uint32_t id) {
+            for (std::size_t k = 0; k < sums_.dim; k += sizeof(detail::CacheLine) / sizeof(float))
+                __builtin_prefetch(sums_.row(id) + k);
+        },
+        [&](std::size_t i, std::uint32_t id) {
+            load_relaxed(sums_.row(id), sums_.dim, copy.row(i));
+        },
+        [&](std::size_t begin, std::size_t count) {
+            for (std::size_t i = 0; i < count; ++i)
+                kernels::axpy(pairs.values[begin + i], vector, copy.row(i), sums_.dim);
+            for (std::size_t i = 0; i < count; ++i) {
+                const std::uint32_t id = ids[begin + i];
+                store_relaxed(copy.row(i), sums_.dim, sums_.row(id));
+                const std::atomic_ref bias(bias_sums_[id]);
+                bias.store(bias.load(std::memory_order_relaxed) + pairs.values[begin + i],
+                           std::memory_order_relaxed);
+            }
+        });
 }
 
 std::span<const std::uint32_t> RacySums::update(const UpdateRule& rule) {

@@ -49,17 +49,6 @@ void store_state(
     if (stride > 1) store_relaxed(from, dim, to + id * stride);
 }
 
-// Calls body(begin, count) for runs of at most kRows, after asking for the rows of the run to come.
-template <class Prefetch, class Body>
-void for_runs(std::span<const std::uint32_t> ids, const Prefetch& prefetch, const Body& body) {
-    for (std::size_t i = 0; i < std::min(kRows, ids.size()); ++i) prefetch(ids[i]);
-    for (std::size_t begin = 0; begin < ids.size(); begin += kRows) {
-        const std::size_t end = std::min(begin + kRows, ids.size());
-        for (std::size_t i = end; i < std::min(end + kRows, ids.size()); ++i) prefetch(ids[i]);
-        body(begin, end - begin);
-    }
-}
-
 }  // namespace
 
 RowCopies::RowCopies(std::size_t dim)
@@ -84,12 +73,13 @@ void RelaxedRows::dot_rows(const float* x,
                            float* out,
                            RowCopies& copies) const noexcept {
     const RowMatrix<float> copy = copies.rows().weights;
-    for_runs(
+    detail::for_runs(
         ids,
         [&](std::uint32_t id) { parameters_.prefetch_weights(id); },
+        [&](std::size_t i, std::uint32_t id) {
+            load_relaxed(rows_.weights.row(id), copy.dim, copy.row(i));
+        },
         [&](std::size_t begin, std::size_t count) {
-            for (std::size_t i = 0; i < count; ++i)
-                load_relaxed(rows_.weights.row(ids[begin + i]), copy.dim, copy.row(i));
             kernels::dot_rows(x, copy, kSingles.ids.data(), count, out + begin);
             if (rows_.bias == nullptr) return;
             for (std::size_t i = begin; i < begin + count; ++i)
@@ -101,12 +91,13 @@ void RelaxedRows::bag_rows(kernels::SparseView input,
                            float* out,
                            RowCopies& copies) const noexcept {
     const RowMatrix<float> copy = copies.rows().weights;
-    for_runs(
+    detail::for_runs(
         {input.ids, input.nnz},
         [&](std::uint32_t id) { parameters_.prefetch_weights(id); },
+        [&](std::size_t i, std::uint32_t id) {
+            load_relaxed(rows_.weights.row(id), copy.dim, copy.row(i));
+        },
         [&](std::size_t begin, std::size_t count) {
-            for (std::size_t i = 0; i < count; ++i)
-                load_relaxed(rows_.weights.row(input.ids[begin + i]), copy.dim, copy.row(i));
             kernels::bag_rows({kSingles.ids.data(), input.values + begin, count}, copy, out);
         });
 }
@@ -125,22 +116,21 @@ void RelaxedRows::update_rows(kernels::SparseView pairs,
     const std::array<std::array<float*, 2>, 3> singles = {{{rows_.bias, copy.bias},
                                                            {rows_.bias_first, copy.bias_first},
                                                            {rows_.bias_second, copy.bias_second}}};
-    for_runs(
+    detail::for_runs(
         {pairs.ids, pairs.nnz},
         [&](std::uint32_t id) {
             parameters_.prefetch_weights(id);
             parameters_.prefetch_state(id);
         },
+        [&](std::size_t i, std::uint32_t id) {
+            load_relaxed(rows_.weights.row(id), dim, copy.weights.row(i));
+            load_state(
+                rows_.first, rows_.first_stride, id, dim, copy.first + i * rows_.first_stride);
+            load_state(rows_.second, rows_.second_stride, id, dim, copy.second + i * stride);
+            for (const auto& [shared, own] : singles)
+                if (shared != nullptr) own[i] = load_one(shared[id]);
+        },
         [&](std::size_t begin, std::size_t count) {
-            for (std::size_t i = 0; i < count; ++i) {
-                const std::size_t id = pairs.ids[begin + i];
-                load_relaxed(rows_.weights.row(id), dim, copy.weights.row(i));
-                load_state(
-                    rows_.first, rows_.first_stride, id, dim, copy.first + i * rows_.first_stride);
-                load_state(rows_.second, rows_.second_stride, id, dim, copy.second + i * stride);
-                for (const auto& [shared, own] : singles)
-                    if (shared != nullptr) own[i] = load_one(shared[id]);
-            }
             nn::update_groups(copy,
                               {kSingles.ids.data(),
                                kSingles.starts.data(),

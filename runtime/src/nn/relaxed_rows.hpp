@@ -8,10 +8,12 @@
 // row: that is the algorithm, not an accident.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <slidekit/nn/parameters.hpp>
@@ -36,14 +38,28 @@ struct alignas(64) CacheLine {
 
 }  // namespace detail
 
+namespace detail {
+
+// Written out: GCC leaves a loop of eight atomic accesses a loop, at twice the time.
+template <std::size_t... k>
+inline void load_line(CacheLine& from, CacheLine& to, std::index_sequence<k...>) noexcept {
+    ((to.pairs[k] = std::atomic_ref(from.pairs[k]).load(std::memory_order_relaxed)), ...);
+}
+template <std::size_t... k>
+inline void store_line(const CacheLine& from, CacheLine& to, std::index_sequence<k...>) noexcept {
+    (std::atomic_ref(to.pairs[k]).store(from.pairs[k], std::memory_order_relaxed), ...);
+}
+using Pairs = std::make_index_sequence<CacheLine::kPairs>;
+
+}  // namespace detail
+
 /// to = the row that others may be writing. Requires: both start on cache lines, padded to whole
 /// ones.
 inline void load_relaxed(float* row, std::size_t dim, float* to) noexcept {
     auto* const from = reinterpret_cast<detail::CacheLine*>(row);
     auto* const copy = reinterpret_cast<detail::CacheLine*>(to);
     for (std::size_t i = 0; i < detail::lines_of(dim); ++i)
-        for (std::size_t k = 0; k < detail::CacheLine::kPairs; ++k)
-            copy[i].pairs[k] = std::atomic_ref(from[i].pairs[k]).load(std::memory_order_relaxed);
+        detail::load_line(from[i], copy[i], detail::Pairs{});
 }
 
 /// row = from, where others may be reading and writing. Requires: as load_relaxed.
@@ -51,8 +67,7 @@ inline void store_relaxed(const float* from, std::size_t dim, float* row) noexce
     const auto* const copy = reinterpret_cast<const detail::CacheLine*>(from);
     auto* const to = reinterpret_cast<detail::CacheLine*>(row);
     for (std::size_t i = 0; i < detail::lines_of(dim); ++i)
-        for (std::size_t k = 0; k < detail::CacheLine::kPairs; ++k)
-            std::atomic_ref(to[i].pairs[k]).store(copy[i].pairs[k], std::memory_order_relaxed);
+        detail::store_line(copy[i], to[i], detail::Pairs{});
 }
 
 /// Room for a thread's copies of a few rows and their state. Confined to one thread.
@@ -72,6 +87,30 @@ private:
     std::vector<float> biases_;
     RowState rows_;
 };
+
+namespace detail {
+
+// Calls copy(i, id) for each id of a run of at most RowCopies::kRows, i its place in the run, then
+// body(begin, count). Of the rows ahead one is asked for with each that is copied: asked for run by
+// run they wait for each other, and a step takes a third longer.
+template <class Prefetch, class Copy, class Body>
+void for_runs(std::span<const std::uint32_t> ids,
+              const Prefetch& prefetch,
+              const Copy& copy,
+              const Body& body) {
+    constexpr std::size_t kAhead = 4;
+    for (std::size_t i = 0; i < std::min(kAhead, ids.size()); ++i) prefetch(ids[i]);
+    for (std::size_t begin = 0; begin < ids.size(); begin += RowCopies::kRows) {
+        const std::size_t end = std::min(begin + RowCopies::kRows, ids.size());
+        for (std::size_t i = begin; i < end; ++i) {
+            if (i + kAhead < ids.size()) prefetch(ids[i + kAhead]);
+            copy(i - begin, ids[i]);
+        }
+        body(begin, end - begin);
+    }
+}
+
+}  // namespace detail
 
 /// A layer's rows in fp32. Thread-safe, as far as a race may be.
 class RelaxedRows {
