@@ -412,6 +412,14 @@ std::span<const float> Network::hidden_bias() const noexcept {
     return std::as_const(state_->input).bias();
 }
 
+StateVisitor::~StateVisitor() = default;
+
+void Network::visit_state(StateVisitor& state) {
+    state_->input.visit_state(state, "input");
+    state_->output.visit_state(state, "output");
+    if (state_->sampled) state_->sampled->visit_state(state, "output");
+}
+
 std::size_t Network::bytes(const NetworkConfig& config, std::uint32_t batch) {
     std::size_t total = Parameters::bytes(config.features, config.hidden, config.optimizer) +
                         Parameters::bytes(config.labels, config.hidden, config.optimizer);

@@ -18,6 +18,7 @@
 #include <slidekit/lsh/family.hpp>
 #include <slidekit/lsh/tables.hpp>
 #include <slidekit/nn/parameters.hpp>
+#include <slidekit/nn/state.hpp>
 #include <slidekit/system/runtime.hpp>
 
 namespace slidekit::nn {
@@ -291,6 +292,12 @@ public:
     /// The hidden layer's bias.
     [[nodiscard]] std::span<float> hidden_bias() noexcept;
     [[nodiscard]] std::span<const float> hidden_bias() const noexcept;
+
+    /// All that later steps depend on, in one order. Restoring wants a network of the same
+    /// configuration, neurons met and domains; it goes on with the bits of the one that was saved,
+    /// whatever the threads, a rebuild that is under way included. Throws Error (input) where what
+    /// is restored does not fit, and is then neither the one nor the other.
+    void visit_state(StateVisitor& state);
 
     /// Bytes that a network of this configuration takes, and its tables; batch: samples a step.
     [[nodiscard]] static std::size_t bytes(const NetworkConfig& config, std::uint32_t batch);
