@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <fmt/core.h>
@@ -12,14 +13,18 @@
 #include <slidekit/kernels/isa.hpp>
 #include <slidekit/system/error.hpp>
 #include <slidekit/system/telemetry.hpp>
+#include <slidekit/train/checkpoint.hpp>
 #include <slidekit/train/model_file.hpp>
+#include <slidekit/train/run_fields.hpp>
 #include <slidekit/train/trainer.hpp>
 
+#include "checkpoint_options.hpp"
 #include "commands.hpp"
 #include "commit.hpp"
 #include "options.hpp"
 #include "progress.hpp"
 #include "run_log.hpp"
+#include "stop_signals.hpp"
 #include "train_options.hpp"
 #include "train_reporter.hpp"
 
@@ -154,6 +159,11 @@ void train(const TrainOptions& options, const std::string& command_line) {
     if (!options.model.empty()) check_writable(options.model);
     if (!options.log.empty()) check_writable(options.log);
     (void)parse_mix(options.mix);
+    (void)parse_checkpoint_every(options.checkpoint_every);
+    std::optional<train::CheckpointFolder> checkpoints;
+    if (!options.checkpoint.empty())
+        checkpoints.emplace(options.checkpoint,
+                            options.resume ? train::Resume::yes : train::Resume::no);
     const auto start = std::chrono::steady_clock::now();
     const data::Dataset train_set = load(options.train, options.cache);
     const data::Dataset test_set = load(options.test, options.cache);
@@ -163,7 +173,11 @@ void train(const TrainOptions& options, const std::string& command_line) {
 
     std::vector<std::uint32_t> met = train::met_labels(points);
     const nn::NetworkConfig config = network_config(options, points, met.size());
-    const train::TrainConfig training = train_config(options, met.size());
+    train::TrainConfig training = train_config(options, met.size());
+    if (checkpoints) {
+        training.checkpoint.folder = &*checkpoints;
+        training.checkpoint.data = train::data_fields(points);
+    }
     const std::size_t bytes = check_memory(config, training.batch, met.size());
     system::Runtime runtime = start_runtime(options.machine);
     say_setup(options, training, config, runtime, bytes);
@@ -172,28 +186,47 @@ void train(const TrainOptions& options, const std::string& command_line) {
     say_pages(runtime);
     train::check_training(network, points, test_set.view(), training);
 
-    RunLog log(options.log);
-    log.write("run",
-              {{"version", SLIDEKIT_VERSION},
-               {"commit", SLIDEKIT_COMMIT},
-               {"compiler", SLIDEKIT_COMPILER},
-               {"command", command_line},
-               {"options", options_json(options, training, config)},
-               {"isa", kernels::isa_name(kernels::active_isa())},
-               {"threads", runtime.executor().threads()},
-               {"domains", domains_json(runtime.topology())},
-               {"unbound_threads", runtime.executor().unbound()},
-               {"points", points.points},
-               {"test_points", test_set.view().points},
-               {"features", points.features},
-               {"labels", points.labels},
-               {"bytes_estimated", bytes},
-               {"regions", regions_json(runtime)}});
+    const std::optional<std::uint64_t> resumed =
+        checkpoints
+            ? checkpoints->find(train::run_fields(network, training, training.checkpoint.data))
+            : std::nullopt;
+    if (options.resume && !resumed)
+        fmt::print(stderr, "{}: no checkpoint yet, starting anew\n", options.checkpoint);
+    RunLog log(options.log, resumed ? RunLog::Mode::append : RunLog::Mode::replace);
+    ordered_json run = {{"version", SLIDEKIT_VERSION},
+                        {"commit", SLIDEKIT_COMMIT},
+                        {"compiler", SLIDEKIT_COMPILER},
+                        {"command", command_line},
+                        {"options", options_json(options, training, config)},
+                        {"isa", kernels::isa_name(kernels::active_isa())},
+                        {"threads", runtime.executor().threads()},
+                        {"domains", domains_json(runtime.topology())},
+                        {"unbound_threads", runtime.executor().unbound()},
+                        {"points", points.points},
+                        {"test_points", test_set.view().points},
+                        {"features", points.features},
+                        {"labels", points.labels},
+                        {"bytes_estimated", bytes},
+                        {"regions", regions_json(runtime)}};
+    if (resumed) {
+        run["step"] = *resumed;
+        run["checkpoint"] = checkpoints->last().string();
+        run["notes"] = checkpoints->notes();
+    }
+    log.write(resumed ? "resume" : "run", run);
     ProgressLine line(points.labels, training.max_seconds);
     Reporter reporter(log, line);
     const system::Telemetry telemetry;
+    std::optional<StopSignals> signals(std::in_place);
     const train::TrainResult result =
         train::train(network, points, test_set.view(), training, reporter);
+    signals.reset();
+    if (result.stopped) {
+        constexpr int kKilled = 128;  // as shells report a signal
+        const int signal = StopSignals::caught();
+        reporter.write_stopped(result, signal, checkpoints ? checkpoints->last().string() : "");
+        throw Exit{kKilled + signal};
+    }
     const system::TelemetryReport counted = telemetry.since_start();
     if (!options.model.empty()) train::save_model(network, options.model);
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;

@@ -12,6 +12,8 @@
 #include <slidekit/kernels/isa.hpp>
 #include <slidekit/system/error.hpp>
 
+#include "checkpoint_options.hpp"
+
 namespace slidekit::cli {
 
 namespace {
@@ -237,6 +239,7 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
     command.add_option("--model", o.model, "Where to write the model (safetensors)");
     command.add_option("--log", o.log, "Where to write the run log (JSON lines)");
     add_cache_option(command, o.cache);
+    add_checkpoint_options(command, o);
 
     add_choice(
         command, "--output", o.output, kOutputs, "Softmax over LSH-sampled neurons, or a baseline");
@@ -485,6 +488,7 @@ train::TrainConfig train_config(const TrainOptions& options, std::size_t met) {
     train::TrainConfig training = options.training;
     training.rebuild_first = resolve<std::uint64_t>(
         "--rebuild-first", options.rebuild_first, 1, auto_rebuild_first(met, training.batch));
+    training.checkpoint = parse_checkpoint_every(options.checkpoint_every);
     return training;
 }
 

@@ -21,6 +21,9 @@ struct TrainOptions {
     std::string test;
     std::string model;
     std::string log;
+    std::string checkpoint;  // folder
+    std::string checkpoint_every = "10m";
+    bool resume = false;
     data::CachePolicy cache = data::CachePolicy::use;
     MachineOptions machine;
     Output output = Output::lsh;

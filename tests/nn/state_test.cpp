@@ -175,7 +175,7 @@ TEST(StateErrors, TablesOutOfBoundsAreRefused) {
     const Case tables{"", sampled_by(Sampling::top_k)};
     Training run(tables, 1);
     run.step(0);
-    run.step(1);
+    for (const std::uint64_t step : {1U, 2U, 3U, 4U, 5U}) run.step(step);
     const MemoryState good = state_of(run.network);
     for (const std::string name : {"output.tables.0.ids",
                                    "output.tables.0.offsets",

@@ -95,6 +95,27 @@ StepReport& StepReport::operator+=(const StepReport& other) noexcept {
     return *this;
 }
 
+void StepReport::visit_state(StateVisitor& state, const std::string& name) {
+    state.numbers(name + ".counts",
+                  samples,
+                  active,
+                  rows_touched,
+                  rows_remote,
+                  candidates,
+                  labels,
+                  labels_retrieved,
+                  correct);
+    state.numbers(name + ".loss_and_seconds",
+                  loss,
+                  seconds.input_forward,
+                  seconds.hash,
+                  seconds.select,
+                  seconds.group,
+                  seconds.forward,
+                  seconds.backward,
+                  seconds.input_backward);
+}
+
 struct Network::State {
     State(system::Runtime& run,
           const NetworkConfig& network,
@@ -201,6 +222,7 @@ Network& Network::operator=(Network&&) noexcept = default;
 Network::~Network() = default;
 
 const NetworkConfig& Network::config() const noexcept { return state_->config; }
+std::size_t Network::shards() const noexcept { return state_->blocks.shards(); }
 
 StepReport Network::train_step(const data::PointsView& batch,
                                const UpdateRule& rule,

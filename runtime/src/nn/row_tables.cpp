@@ -260,6 +260,12 @@ void RowTables::visit_state(StateVisitor& state, const std::string& name) {
     state.numbers(name + ".plan", plan_.rows, plan_.steps, plan_.functions);
     state.numbers(name + ".slices", slices_, next_slice_, rows);
     state.numbers(name + ".seconds", begin_seconds_, seconds);
+    const auto check = [&](bool sound) {
+        if (sound) return;
+        throw Error(
+            ErrorCode::input, name, "the tables contradict themselves; use an older checkpoint");
+    };
+    check(sound_plan() && (!redrawing || (slices_ > 0 && redraws_ > 0)));
     state.values(name + ".centre", std::span(centre_));
     state.values(name + ".next_centre", std::span(next_centre_));
     state.values(name + ".touched", std::span(touched_));
@@ -267,9 +273,7 @@ void RowTables::visit_state(StateVisitor& state, const std::string& name) {
         visit_part(state, name + "." + std::to_string(s), parts_[s]);
     if (!state.restoring()) return;
 
-    if (!sound() || (redrawing && (slices_ == 0 || redraws_ == 0)))
-        throw Error(
-            ErrorCode::input, name, "the tables contradict themselves; use an older checkpoint");
+    check(sound_parts());
     const auto family = [&](std::uint64_t redraw) {
         return lsh::Family(redraw == 0 ? config_.hash : redrawn(config_.hash, redraw),
                            parameters_.dim());
@@ -304,18 +308,28 @@ void RowTables::visit_part(StateVisitor& state, const std::string& name, Part& p
         }
     };
     visit(name + ".", part.tables.looked_up());
-    // Of no use to anybody between rebuilds.
-    if (slices_ > 0) visit(name + ".second_", part.tables.second());
+    // Of the second buffer what this rebuild has filled.
+    const Slice next = slice();
+    const std::size_t all = config_.hash.l;
+    std::size_t filled = next.phase == Phase::fill ? next.pieces.begin : 0;
+    if (next.phase == Phase::none && slices_ > 0) filled = all;
+    const lsh::Tables::Contents second = part.tables.second();
+    if (filled > 0)
+        visit(name + ".second_",
+              {second.offsets.first(second.offsets.size() / all * filled),
+               second.ids.first(second.ids.size() / all * filled),
+               second.filled.first(filled)});
     state.values(name + ".row_keys", part.row_keys.as<std::uint32_t>());
 }
 
 // Of what comes from a file: nothing that would be read or written out of bounds.
-bool RowTables::sound() const noexcept {
-    const bool idle = slices_ == 0 && next_slice_ == 0;
-    const bool under_way = slices_ == std::max<std::size_t>(kLeastSlices, plan_.steps) &&
-                           next_slice_ <= slices_ && plan_.rows <= RebuildRows::all &&
-                           plan_.functions <= HashFunctions::redraw;
-    if (!idle && !under_way) return false;
+bool RowTables::sound_plan() const noexcept {
+    if (slices_ == 0) return next_slice_ == 0;
+    return slices_ == std::max<std::size_t>(kLeastSlices, plan_.steps) && next_slice_ <= slices_ &&
+           plan_.rows <= RebuildRows::all && plan_.functions <= HashFunctions::redraw;
+}
+
+bool RowTables::sound_parts() const noexcept {
     const std::uint64_t buckets = std::uint64_t{1} << lsh::key_bits(config_.hash);
     return std::all_of(parts_.begin(), parts_.end(), [&](const Part& part) {
         const std::span<const std::uint32_t> keys = part.row_keys.as<std::uint32_t>();

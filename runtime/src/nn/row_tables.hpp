@@ -109,7 +109,8 @@ private:
     }
     void make_room_for_counts();
     void visit_part(StateVisitor& state, const std::string& name, Part& part);
-    [[nodiscard]] bool sound() const noexcept;
+    [[nodiscard]] bool sound_plan() const noexcept;
+    [[nodiscard]] bool sound_parts() const noexcept;
     void sum_rows(Part& part, std::size_t piece, Scratch& scratch) noexcept;
     void take_mean();
     void hash_block(Part& part, std::size_t block, Scratch& scratch) noexcept;

@@ -5,10 +5,15 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <string>
 
 #include <slidekit/data/batches.hpp>
 #include <slidekit/system/error.hpp>
+#include <slidekit/train/checkpoint.hpp>
+#include <slidekit/train/run_fields.hpp>
+
+#include "train/checkpoints.hpp"
 
 namespace slidekit::train {
 
@@ -66,21 +71,31 @@ public:
           observer_(observer),
           lr_(config.lr.value_or(default_lr(network.config().optimizer))),
           rebuilds_(config.rebuild_first, config.rebuild_growth),
-          lsh_(has_tables(network.config().output)) {
-        const std::uint64_t per_epoch = (points.points + config.batch - 1) / config.batch;
-        result_.progress.total_steps = per_epoch * config.epochs;
+          lsh_(has_tables(network.config().output)),
+          per_epoch_((points.points + config.batch - 1) / config.batch),
+          checkpoints_(
+              config.checkpoint, run_fields(network, config, config.checkpoint.data), observer) {
+        result_.progress.total_steps = per_epoch_ * config.epochs;
         if (config.eval_points > 0) some_test_ = spread(test, config.eval_points);
     }
 
     TrainResult run() {
-        if (lsh_) announce_rebuild(network_.rebuild_tables());
-        for (std::uint32_t epoch = 0; epoch < config_.epochs && !result_.out_of_time; ++epoch) {
+        if (checkpoints_.restore(walk_)) {
+            result_.out_of_time = time_is_up();
+            checkpoints_.announce(result_.progress);
+        } else if (lsh_) {
+            announce_rebuild(network_.rebuild_tables());
+        }
+        auto epoch = static_cast<std::uint32_t>(result_.progress.step / per_epoch_);
+        for (; epoch < config_.epochs && !ended(); ++epoch) {
             run_epoch(epoch);
             if (window_.steps > 0) report_steps();
-            const bool last = epoch + 1 == config_.epochs || result_.out_of_time;
+            const bool last = epoch + 1 == config_.epochs || ended();
             if (config_.eval_every == 0 && !last) evaluate_some();
+            if (!last) end_step();
         }
-        evaluate_all();
+        write_checkpoint();
+        if (!result_.stopped) evaluate_all();
         return result_;
     }
 
@@ -88,7 +103,9 @@ private:
     void run_epoch(std::uint32_t epoch) {
         const std::vector<std::uint32_t> order =
             data::shuffled_order(points_.points, config_.seed, epoch);
-        for (std::size_t begin = 0; begin < order.size(); begin += config_.batch) {
+        const std::size_t done = result_.progress.step - epoch * per_epoch_;
+        for (std::size_t begin = done * config_.batch; begin < order.size();
+             begin += config_.batch) {
             const std::size_t count = std::min<std::size_t>(config_.batch, order.size() - begin);
             train_batch(std::span(order).subspan(begin, count));
             result_.progress.epoch =
@@ -96,11 +113,54 @@ private:
             if (window_.seconds >= kReportSeconds) report_steps();
             if (config_.eval_every > 0 && result_.progress.step % config_.eval_every == 0)
                 evaluate_some();
-            if (config_.max_seconds > 0 && result_.progress.train_seconds >= config_.max_seconds) {
+            if (time_is_up()) {
                 result_.out_of_time = true;
                 return;
             }
+            if (begin + count < order.size()) end_step();
+            if (ended()) return;
         }
+    }
+
+    [[nodiscard]] bool time_is_up() const {
+        return config_.max_seconds > 0 && result_.progress.train_seconds >= config_.max_seconds;
+    }
+    [[nodiscard]] bool ended() const { return result_.out_of_time || result_.stopped; }
+
+    // After all else that belongs to a step, evaluations included.
+    void end_step() {
+        result_.stopped = observer_.stop_requested();
+        if (!result_.stopped && checkpoints_.due(result_.progress.step)) write_checkpoint();
+    }
+
+    void write_checkpoint() {
+        if (config_.checkpoint.folder == nullptr) return;
+        check_weights();
+        checkpoints_.write(result_.progress, walk_);
+    }
+
+    // All that the loop has to know to go on.
+    void visit_state(nn::StateVisitor& state) {
+        Progress& progress = result_.progress;
+        network_.visit_state(state);
+        rebuilds_.visit_state(state, "trainer.rebuild_schedule");
+        state.numbers("trainer.counts",
+                      progress.step,
+                      progress.samples,
+                      rebuilding_,
+                      finish_at_,
+                      rebuilds_done_,
+                      window_.steps);
+        state.numbers("trainer.times",
+                      progress.epoch,
+                      progress.train_seconds,
+                      result_.rebuild_seconds,
+                      rate_,
+                      window_.seconds,
+                      window_.lr);
+        window_.sums.visit_state(state, "trainer.window");
+        since_rebuild_.visit_state(state, "trainer.since_rebuild");
+        result_.sums.visit_state(state, "trainer.total");
     }
 
     void train_batch(std::span<const std::uint32_t> chosen) {
@@ -146,7 +206,7 @@ private:
                     what +
                         " is no longer finite: the training diverged; lower the learning rate "
                         "(it is " +
-                        std::to_string(rate_) + ")");
+                        std::to_string(rate_) + ")" + checkpoints_.remark());
     }
 
     // New tables replace the old at a step that the schedule fixes.
@@ -238,11 +298,14 @@ private:
     double rate_ = 0;  // of the last step
     RebuildSchedule rebuilds_;
     bool lsh_;
+    std::uint64_t per_epoch_;  // steps
+    Checkpoints checkpoints_;
     bool rebuilding_ = false;
     std::uint64_t finish_at_ = 0;      // the step before which the new tables take over
     std::uint32_t rebuilds_done_ = 0;  // those begun, the first one not counted
     data::Batch batch_;
     data::Batch some_test_;
+    std::function<void(nn::StateVisitor&)> walk_ = [this](auto& state) { visit_state(state); };
     StepEvent window_;
     nn::StepReport since_rebuild_;
     TrainResult result_;
@@ -284,6 +347,8 @@ void check_training(const nn::Network& network,
                         std::to_string(train_points.points) + " points; choose 1 to " +
                         std::to_string(train_points.points));
     }
+    if (config.checkpoint.folder != nullptr)
+        (void)config.checkpoint.folder->find(run_fields(network, config, config.checkpoint.data));
 }
 
 TrainResult train(nn::Network& network,

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -154,6 +155,8 @@ struct SLIDEKIT_API StepReport {
     StageSeconds seconds;
 
     SLIDEKIT_API StepReport& operator+=(const StepReport& other) noexcept;
+    /// Without not_finite: a run does not go on from there.
+    SLIDEKIT_API void visit_state(StateVisitor& state, const std::string& name);
 };
 
 /// Where NaN or infinity stands.
@@ -234,6 +237,8 @@ public:
     ~Network();
 
     [[nodiscard]] const NetworkConfig& config() const noexcept;
+    /// Parts that the output layer is cut into, one a memory domain.
+    [[nodiscard]] std::size_t shards() const noexcept;
 
     /// One batch: forward, backward, update. `step` counts from 0 and names the random streams.
     /// Requires: batch.features and batch.labels equal the network's. Same bits for any number of
