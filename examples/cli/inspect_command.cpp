@@ -1,4 +1,4 @@
-// slidekit inspect: what a model or a data set holds.
+// slidekit inspect: what a model, a checkpoint or a data set holds.
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -9,6 +9,7 @@
 
 #include <fmt/core.h>
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
 
 #include <slidekit/data/tensor_file.hpp>
 
@@ -27,21 +28,40 @@ bool looks_like_tensors(const std::string& file) {
     return in.read(head.data(), head.size()) && head[8] == '{';
 }
 
+// What a checkpoint says of its run: a line a section.
+void print_checkpoint(const std::string& text) {
+    const nlohmann::json run = nlohmann::json::parse(text, nullptr, false);
+    for (const auto& [key, value] : run.items()) {
+        fmt::print("checkpoint.{}:", key);
+        for (const auto& [name, field] : value.items())
+            fmt::print(" {}{}",
+                       value.is_object() ? name + "=" : "",
+                       field.is_string() ? field.get<std::string>() : field.dump());
+        fmt::print("\n");
+    }
+}
+
 void inspect_tensors(const std::string& name) {
     const data::TensorFile file(name);
+    const auto checkpoint = file.metadata().find("slidekit.checkpoint");
+    if (checkpoint != file.metadata().end()) file.check_sum();
     double bytes = 0;
     for (const data::TensorInfo& tensor : file.tensors()) {
-        double elements = 1;
-        for (const std::uint64_t extent : tensor.shape) elements *= static_cast<double>(extent);
         fmt::print("{:<16} {} {}  {}\n",
                    tensor.name,
                    tensor.dtype,
                    fmt::join(tensor.shape, " x "),
-                   bytes_text(elements * sizeof(float)));
-        bytes += elements * sizeof(float);
+                   bytes_text(static_cast<double>(tensor.bytes)));
+        bytes += static_cast<double>(tensor.bytes);
     }
     fmt::print("{} tensors, {}\n", file.tensors().size(), bytes_text(bytes));
-    for (const auto& [key, value] : file.metadata()) fmt::print("{}: {}\n", key, value);
+    for (const auto& [key, value] : file.metadata()) {
+        if (key == "slidekit.checkpoint") {
+            print_checkpoint(value);
+        } else {
+            fmt::print("{}: {}\n", key, value);
+        }
+    }
 }
 
 void inspect_dataset(const std::string& name, data::CachePolicy cache) {
@@ -69,13 +89,16 @@ void inspect_dataset(const std::string& name, data::CachePolicy cache) {
 }  // namespace
 
 Command add_inspect(CLI::App& program) {
-    CLI::App& command = *program.add_subcommand("inspect", "Show what a model or data set holds");
+    CLI::App& command =
+        *program.add_subcommand("inspect", "Show what a model, checkpoint or data set holds");
     struct Options {
         std::string file;
         data::CachePolicy cache = data::CachePolicy::use;
     };
     const auto options = std::make_shared<Options>();
-    command.add_option("file", options->file, "Model (safetensors) or data set (XMC text)")
+    command
+        .add_option(
+            "file", options->file, "Model or checkpoint (safetensors), or data set (XMC text)")
         ->required();
     add_cache_option(command, options->cache);
     return [options](const std::string&) {

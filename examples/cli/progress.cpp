@@ -57,4 +57,9 @@ void ProgressLine::show(const train::EvalEvent& event) {
                event.seconds);
 }
 
+void ProgressLine::say(const std::string& line) const {
+    clear();
+    fmt::print(stderr, "{}\n", line);
+}
+
 }  // namespace slidekit::cli

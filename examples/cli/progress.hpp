@@ -2,6 +2,8 @@
 // seconds.
 #pragma once
 
+#include <string>
+
 #include <slidekit/train/trainer.hpp>
 
 namespace slidekit::cli {
@@ -14,6 +16,8 @@ public:
 
     void show(const train::StepEvent& event);
     void show(const train::EvalEvent& event);
+    /// A line that stays.
+    void say(const std::string& line) const;
 
 private:
     void clear() const;

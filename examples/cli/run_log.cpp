@@ -3,6 +3,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
 #include <utility>
 
 #include <fmt/core.h>
@@ -11,9 +14,24 @@
 
 namespace slidekit::cli {
 
-RunLog::RunLog(std::string file) : name_(std::move(file)) {
+namespace {
+
+// Bytes up to the end of the last whole line.
+std::uintmax_t whole_lines(const std::string& name) {
+    std::ifstream in(name, std::ios::binary);
+    std::uintmax_t whole = 0;
+    for (std::string line; std::getline(in, line) && !in.eof();) whole += line.size() + 1;
+    return whole;
+}
+
+}  // namespace
+
+RunLog::RunLog(std::string file, Mode mode) : name_(std::move(file)) {
     if (name_.empty()) return;
-    file_ = std::fopen(name_.c_str(), "we");
+    const bool append = mode == Mode::append && std::filesystem::is_regular_file(name_);
+    std::error_code failed;
+    if (append) std::filesystem::resize_file(name_, whole_lines(name_), failed);
+    file_ = failed ? nullptr : std::fopen(name_.c_str(), append ? "ae" : "we");
     if (file_ == nullptr) {
         throw Error(
             ErrorCode::output, name_, fmt::format("cannot be written ({})", std::strerror(errno)));

@@ -10,8 +10,10 @@ namespace slidekit::cli {
 
 class RunLog {
 public:
-    /// An empty name: nothing is logged. Replaces the file. Throws Error (output).
-    explicit RunLog(std::string file);
+    enum class Mode { replace, append };
+    /// An empty name: nothing is logged. Append: a line that a killed run left half is cut off
+    /// first. Throws Error (output).
+    explicit RunLog(std::string file, Mode mode = Mode::replace);
     ~RunLog();
     RunLog(const RunLog&) = delete;
     RunLog& operator=(const RunLog&) = delete;

@@ -136,6 +136,19 @@ std::vector<std::uint32_t> TrainingData::counts_by_label() const {
     return counts;
 }
 
+train::Fields TrainingData::data_fields() const {
+    train::Fields fields;
+    if (set_) {
+        fields = train::data_fields(points_);
+    } else {
+        data::PointsView counted = points_;
+        counted.label_ids = counts_;
+        fields = train::data_fields(counted);
+    }
+    fields["order"] = source_->order();
+    return fields;
+}
+
 data::PointsView TrainingData::validation() const {
     return set_ ? set_->validation() : data::PointsView{};
 }

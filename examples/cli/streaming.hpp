@@ -34,6 +34,8 @@ public:
     [[nodiscard]] std::vector<std::uint32_t> counts_by_label() const;
     /// What --validation holds out; no points without it.
     [[nodiscard]] data::PointsView validation() const;
+    /// What a checkpoint knows the data by: of streamed points, their labels' counts.
+    [[nodiscard]] train::Fields data_fields() const;
     [[nodiscard]] std::uint64_t buffer_bytes() const noexcept { return buffer_bytes_; }
 
 private:

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <fmt/core.h>
@@ -12,15 +13,19 @@
 #include <slidekit/kernels/isa.hpp>
 #include <slidekit/system/error.hpp>
 #include <slidekit/system/telemetry.hpp>
+#include <slidekit/train/checkpoint.hpp>
 #include <slidekit/train/model_file.hpp>
+#include <slidekit/train/run_fields.hpp>
 #include <slidekit/train/trainer.hpp>
 
+#include "checkpoint_options.hpp"
 #include "commands.hpp"
 #include "commit.hpp"
 #include "config_file.hpp"
 #include "options.hpp"
 #include "progress.hpp"
 #include "run_log.hpp"
+#include "stop_signals.hpp"
 #include "streaming.hpp"
 #include "train_options.hpp"
 #include "train_reporter.hpp"
@@ -152,6 +157,11 @@ void train(const TrainOptions& options, const std::string& command_line) {
     if (!options.model.empty()) check_writable(options.model);
     if (!options.log.empty()) check_writable(options.log);
     (void)parse_mix(options.mix);
+    (void)parse_checkpoint_every(options.checkpoint_every);
+    std::optional<train::CheckpointFolder> checkpoints;
+    if (!options.checkpoint.empty())
+        checkpoints.emplace(options.checkpoint,
+                            options.resume ? train::Resume::yes : train::Resume::no);
     const auto start = std::chrono::steady_clock::now();
     const train::PropensityModel propensity = propensity_model(options.propensity);
     TrainingData train_set(options);
@@ -171,6 +181,10 @@ void train(const TrainOptions& options, const std::string& command_line) {
     const MemoryEstimate memory =
         estimate_memory(nn::Network::bytes(config, training.batch), train_set, test_set.view());
     check_memory(memory);
+    if (checkpoints) {
+        training.checkpoint.folder = &*checkpoints;
+        training.checkpoint.data = train_set.data_fields();
+    }
     system::Runtime runtime = start_runtime(options.machine);
     say_setup(options, training, config, runtime);
     fmt::print(stderr, "memory estimated: {}\n", memory_text(memory));
@@ -179,30 +193,47 @@ void train(const TrainOptions& options, const std::string& command_line) {
     say_pages(runtime);
     train::check_training(network, train_set.source().shape(), test_set.view(), training);
 
-    RunLog log(options.log);
-    log.write("run",
-              {{"version", SLIDEKIT_VERSION},
-               {"commit", SLIDEKIT_COMMIT},
-               {"compiler", SLIDEKIT_COMPILER},
-               {"command", command_line},
-               {"options", options_json(options, training, config)},
-               {"isa", kernels::isa_name(kernels::active_isa())},
-               {"threads", runtime.executor().threads()},
-               {"domains", domains_json(runtime.topology())},
-               {"unbound_threads", runtime.executor().unbound()},
-               {"points", points.points},
-               {"validation_points", training.validation.points},
-               {"test_points", test_set.view().points},
-               {"features", points.features},
-               {"labels", points.labels},
-               {"order", train_set.source().order()},
-               {"memory", memory_json(memory)},
-               {"regions", regions_json(runtime)}});
+    const std::optional<std::uint64_t> resumed =
+        checkpoints
+            ? checkpoints->find(train::run_fields(network, training, training.checkpoint.data))
+            : std::nullopt;
+    if (options.resume && !resumed)
+        fmt::print(stderr, "{}: no checkpoint yet, starting anew\n", options.checkpoint);
+    RunLog log(options.log, resumed ? RunLog::Mode::append : RunLog::Mode::replace);
+    ordered_json run = {{"version", SLIDEKIT_VERSION},
+                        {"commit", SLIDEKIT_COMMIT},
+                        {"compiler", SLIDEKIT_COMPILER},
+                        {"command", command_line},
+                        {"options", options_json(options, training, config)},
+                        {"isa", kernels::isa_name(kernels::active_isa())},
+                        {"threads", runtime.executor().threads()},
+                        {"domains", domains_json(runtime.topology())},
+                        {"unbound_threads", runtime.executor().unbound()},
+                        {"points", points.points},
+                        {"test_points", test_set.view().points},
+                        {"features", points.features},
+                        {"labels", points.labels},
+                        {"bytes_estimated", bytes},
+                        {"regions", regions_json(runtime)}};
+    if (resumed) {
+        run["step"] = *resumed;
+        run["checkpoint"] = checkpoints->last().string();
+        run["notes"] = checkpoints->notes();
+    }
+    log.write(resumed ? "resume" : "run", run);
     ProgressLine line(points.labels, training.max_seconds);
     Reporter reporter(log, line);
     const system::Telemetry telemetry;
+    std::optional<StopSignals> signals(std::in_place);
     const train::TrainResult result =
         train::train(network, train_set.source(), test_set.view(), training, reporter);
+    signals.reset();
+    if (result.stopped) {
+        constexpr int kKilled = 128;  // as shells report a signal
+        const int signal = StopSignals::caught();
+        reporter.write_stopped(result, signal, checkpoints ? checkpoints->last().string() : "");
+        throw Exit{kKilled + signal};
+    }
     const system::TelemetryReport counted = telemetry.since_start();
     if (!options.model.empty()) train::save_model(network, options.model);
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;

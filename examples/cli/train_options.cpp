@@ -12,6 +12,7 @@
 #include <slidekit/kernels/isa.hpp>
 #include <slidekit/system/error.hpp>
 
+#include "checkpoint_options.hpp"
 #include "choices.hpp"
 
 namespace slidekit::cli {
@@ -178,6 +179,7 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
             "--shuffle-buffer", o.shuffle_buffer, "Points that a streamed epoch is shuffled among")
         ->capture_default_str()
         ->check(positive);
+    add_checkpoint_options(command, o);
 
     add_choice(
         command, "--output", o.output, kOutputs, "Softmax over LSH-sampled neurons, or a baseline");
@@ -488,6 +490,7 @@ train::TrainConfig train_config(const TrainOptions& options, std::size_t met) {
     for (const LayerOptions& layer : options.layers) training.layer_lr.push_back(layer.lr);
     training.layer_lr.resize(layers);
     training.layer_lr.push_back(options.output_lr);
+    training.checkpoint = parse_checkpoint_every(options.checkpoint_every);
     return training;
 }
 

@@ -23,6 +23,9 @@ struct TrainOptions {
     std::string test;
     std::string model;
     std::string log;
+    std::string checkpoint;  // folder
+    std::string checkpoint_every = "10m";
+    bool resume = false;
     data::CachePolicy cache = data::CachePolicy::use;
     std::string stream = "auto";  // or always, never
     std::uint32_t shuffle_buffer = 1U << 16;

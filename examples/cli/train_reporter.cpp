@@ -2,6 +2,8 @@
 #include "train_reporter.hpp"
 
 #include <algorithm>
+#include <csignal>
+#include <string>
 
 #include <fmt/core.h>
 
@@ -9,6 +11,7 @@
 
 #include "metrics.hpp"
 #include "options.hpp"
+#include "stop_signals.hpp"
 
 namespace slidekit::cli {
 
@@ -96,6 +99,51 @@ void Reporter::on_evaluation(const train::EvalEvent& event) {
     fields.update(metrics_json(event.precision.metrics));
     fields["seconds"] = event.seconds;
     log_.write("eval", fields);
+}
+
+void Reporter::on_resume(const train::ResumeEvent& event) {
+    for (const std::string& note : event.notes) line_.say("resume: " + note);
+    line_.say(fmt::format("resumed at step {} of {} from {}",
+                          event.progress.step,
+                          event.progress.total_steps,
+                          event.file.string()));
+}
+
+void Reporter::on_checkpoint(const train::CheckpointEvent& event) {
+    ordered_json fields = {{"step", event.progress.step},
+                           {"file", event.file.string()},
+                           {"bytes", event.bytes},
+                           {"seconds", event.seconds}};
+    if (!event.failure.empty()) {
+        fields["failure"] = event.failure;
+        line_.say("warning: no checkpoint of step " + std::to_string(event.progress.step) + ": " +
+                  event.failure + "; training goes on, " +
+                  (event.file.empty() ? "and there is none yet"
+                                      : "and the last good one is " + event.file.string()));
+    }
+    log_.write("checkpoint", fields);
+}
+
+bool Reporter::stop_requested() { return StopSignals::caught() != 0; }
+
+void Reporter::write_stopped(const train::TrainResult& result,
+                             int signal,
+                             const std::string& checkpoint) {
+    const char* const name = signal == SIGINT ? "SIGINT" : "SIGTERM";
+    log_.write("stopped",
+               {{"step", result.progress.step},
+                {"samples", result.progress.samples},
+                {"train_seconds", result.progress.train_seconds},
+                {"signal", name},
+                {"checkpoint", checkpoint}});
+    line_.say(
+        fmt::format("stopped by {} after step {} of {}; {}",
+                    name,
+                    result.progress.step,
+                    result.progress.total_steps,
+                    checkpoint.empty()
+                        ? "nothing is kept: there is no checkpoint (--checkpoint DIR writes them)"
+                        : fmt::format("go on with --resume: the checkpoint is {}", checkpoint)));
 }
 
 void Reporter::write_done(const train::TrainResult& result,

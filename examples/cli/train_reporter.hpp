@@ -19,6 +19,13 @@ public:
     void on_step(const train::StepEvent& event) override;
     void on_rebuild(const train::RebuildEvent& event) override;
     void on_evaluation(const train::EvalEvent& event) override;
+    void on_resume(const train::ResumeEvent& event) override;
+    void on_checkpoint(const train::CheckpointEvent& event) override;
+    bool stop_requested() override;
+
+    /// In place of write_done, for a training that a signal has ended. checkpoint: the last good
+    /// one, or empty.
+    void write_stopped(const train::TrainResult& result, int signal, const std::string& checkpoint);
 
     /// The last event. telemetry: of the training, evaluations included.
     void write_done(const train::TrainResult& result,

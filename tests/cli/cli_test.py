@@ -10,7 +10,6 @@ import gzip
 import json
 import os
 import platform
-import random
 import re
 import resource
 import struct
@@ -19,20 +18,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from toy_data import FEATURES, LABELS, synthetic
+
 SLIDEKIT = os.environ["SLIDEKIT"]
-FEATURES, LABELS = 40, 60
-
-
-def synthetic(points, seed):
-    """Points whose label is written in their features, so that a few epochs learn it."""
-    draw = random.Random(seed)
-    lines = [f"{points} {FEATURES} {LABELS}"]
-    for _ in range(points):
-        label = draw.randrange(LABELS)
-        features = sorted({label % FEATURES, (label // 2 + 11) % FEATURES, draw.randrange(FEATURES)})
-        labels = sorted({label, (label + 1) % LABELS})
-        lines.append(",".join(map(str, labels)) + " " + " ".join(f"{f}:{1 + f / 100:.2f}" for f in features))
-    return "\n".join(lines) + "\n"
 
 
 def run(*arguments, limit=None, env=None):

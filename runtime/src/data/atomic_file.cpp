@@ -49,8 +49,20 @@ void AtomicFile::commit() {
     if (!in_place()) {
         if (::fsync(descriptor_) != 0) fail(errno);
         if (::rename(temporary_.c_str(), file_.c_str()) != 0) fail(errno);
+        sync_folder();
     }
     ::close(std::exchange(descriptor_, -1));
+}
+
+// Without it a power cut may undo the rename. Some file systems have nothing to sync, and a folder
+// may be closed to readers.
+void AtomicFile::sync_folder() const {
+    const std::filesystem::path folder = file_.has_parent_path() ? file_.parent_path() : ".";
+    const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return;
+    const int error = ::fsync(descriptor) == 0 ? 0 : errno;
+    ::close(descriptor);
+    if (error == EIO || error == ENOSPC) fail(error);
 }
 
 void AtomicFile::fail(int error) const {

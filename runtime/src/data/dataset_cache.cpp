@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstring>
@@ -17,7 +16,8 @@
 
 #include <slidekit/data/atomic_file.hpp>
 #include <slidekit/system/error.hpp>
-#include <slidekit/system/random.hpp>
+
+#include "data/checksum.hpp"
 
 namespace slidekit::data {
 
@@ -45,43 +45,6 @@ struct Header {
     std::array<std::uint64_t, 2> unused{};
 };
 static_assert(sizeof(Header) % kAlignment == 0);
-
-// Four independent lanes, so that the sum runs at the speed of memory rather than of one
-// multiplication after the other. Taken piece by piece: each but the last of whole words of 32
-// bytes.
-class Checksum {
-public:
-    void add(std::span<const std::byte> bytes) {
-        std::size_t at = 0;
-        for (; at + 32 <= bytes.size(); at += 32) {
-            for (std::size_t lane = 0; lane < 4; ++lane) {
-                std::uint64_t word = 0;
-                std::memcpy(&word, bytes.data() + at + 8 * lane, 8);
-                lanes_[lane] = std::rotl(lanes_[lane] ^ word, 29) * kOdd;
-            }
-        }
-        total_ += bytes.size();
-        tail_ = bytes.subspan(at);
-    }
-    [[nodiscard]] std::uint64_t sum() const {
-        std::uint64_t sum = total_;
-        for (const std::byte byte : tail_) sum = sum * kOdd + static_cast<std::uint64_t>(byte);
-        for (const std::uint64_t lane : lanes_) sum = system::mix64(sum ^ lane);
-        return sum;
-    }
-
-private:
-    static constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15ULL;
-    std::array<std::uint64_t, 4> lanes_ = {1, 2, 3, 4};
-    std::uint64_t total_ = 0;
-    std::span<const std::byte> tail_;
-};
-
-std::uint64_t checksum(std::span<const std::byte> bytes) {
-    Checksum sum;
-    sum.add(bytes);
-    return sum.sum();
-}
 
 std::uint64_t header_checksum(const Header& header) {
     return checksum(std::as_bytes(std::span(&header, 1)).first(offsetof(Header, header_sum)));

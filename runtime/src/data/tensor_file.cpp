@@ -20,6 +20,7 @@
 #include <slidekit/data/atomic_file.hpp>
 #include <slidekit/system/error.hpp>
 
+#include "data/checksum.hpp"
 #include "data/mapped_file.hpp"
 #include "data/printable.hpp"
 
@@ -32,6 +33,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kAlignment = 64;
+constexpr const char* kSumName = "checksum";
 constexpr std::uint64_t kLargestHeader = 100'000'000;  // as the format's own reader has it
 
 std::uint64_t elements_of(const std::vector<std::uint64_t>& shape) {
@@ -85,7 +87,30 @@ std::string header_of(std::span<const TensorSource> tensors,
     return header;
 }
 
-void write_tensor(AtomicFile& out, const TensorSource& tensor) {
+// A file and the checksum of what has been written to it.
+class SummedFile {
+public:
+    explicit SummedFile(const std::filesystem::path& file) : out_(file) {}
+
+    // In pieces that are still in cache when they are written.
+    void write(const void* data, std::size_t count) {
+        constexpr std::size_t kPiece = std::size_t{1} << 18;
+        const auto* const bytes = static_cast<const std::byte*>(data);
+        for (std::size_t at = 0; at < count; at += kPiece) {
+            const std::size_t piece = std::min(kPiece, count - at);
+            sum_.add({bytes + at, piece});
+            out_.write(bytes + at, piece);
+        }
+    }
+    [[nodiscard]] std::uint64_t sum() const noexcept { return sum_.sum(); }
+    void commit() { out_.commit(); }
+
+private:
+    AtomicFile out_;
+    Checksum sum_;
+};
+
+void write_tensor(SummedFile& out, const TensorSource& tensor) {
     const std::uint64_t elements = elements_of(tensor.shape);
     if (elements == 0) return;
     const std::size_t columns = tensor.shape.back();
@@ -120,13 +145,19 @@ void write_tensor(AtomicFile& out, const TensorSource& tensor) {
 
 void write_tensors(const std::filesystem::path& file,
                    std::span<const TensorSource> tensors,
-                   const std::map<std::string, std::string>& metadata) {
-    const std::string header = header_of(tensors, metadata);
+                   const std::map<std::string, std::string>& metadata,
+                   Checksummed checksummed) {
+    std::vector<TensorSource> all(tensors.begin(), tensors.end());
+    if (checksummed == Checksummed::yes)
+        all.push_back({.name = kSumName, .shape = {1}, .dtype = "U64"});
+    const std::string header = header_of(all, metadata);
     const std::uint64_t length = header.size();
-    AtomicFile out(file);
+    SummedFile out(file);
     out.write(&length, sizeof(length));
-    out.write(header);
+    out.write(header.data(), header.size());
     for (const TensorSource& tensor : tensors) write_tensor(out, tensor);
+    const std::uint64_t sum = out.sum();
+    if (checksummed == Checksummed::yes) out.write(&sum, sizeof(sum));
     out.commit();
 }
 
@@ -192,6 +223,7 @@ void TensorFile::State::read_tensor(const std::string& name,
     if (size != expected)
         refuse(fmt::format("tensor {} has {} bytes, its shape needs {}", shown, size, expected));
     bytes[name] = data.subspan(offsets[0], size);
+    info.bytes = size;
     tensors.push_back(std::move(info));
 }
 
@@ -299,6 +331,30 @@ std::span<const std::uint32_t> TensorFile::read_u32(const std::string& name) con
             "tensor {} is {}, one dimension is wanted", name, fmt::join(info.shape, " x ")));
     }
     return state_->elements<std::uint32_t>(name);
+}
+
+std::span<const std::byte> TensorFile::read_bytes(const std::string& name,
+                                                  const char* dtype,
+                                                  std::span<const std::uint64_t> shape) const {
+    const TensorInfo& info = state_->find(name, dtype);
+    if (!std::equal(shape.begin(), shape.end(), info.shape.begin(), info.shape.end())) {
+        state_->refuse_use(fmt::format("tensor {} is {}, {} is wanted",
+                                       name,
+                                       fmt::join(info.shape, " x "),
+                                       fmt::join(shape, " x ")));
+    }
+    return state_->bytes.at(name);
+}
+
+void TensorFile::check_sum() const {
+    const std::span<const std::byte> all = state_->mapping.bytes();
+    std::uint64_t sum = 0;
+    const bool ends_in_sum = !state_->tensors.empty() && state_->tensors.back().name == kSumName &&
+                             state_->tensors.back().bytes == sizeof(sum);
+    if (!ends_in_sum) state_->refuse("it has no checksum");
+    std::memcpy(&sum, all.data() + all.size() - sizeof(sum), sizeof(sum));
+    if (checksum(all.first(all.size() - sizeof(sum))) != sum)
+        state_->refuse("its bytes are not those that were written");
 }
 
 }  // namespace slidekit::data

@@ -174,10 +174,31 @@ void Tables::fill(std::uint32_t table_index,
     back_.filled[t] = filled;
 }
 
-void Tables::swap() noexcept {
-    std::swap(front_, back_);
-    occupancy_ = {};
-    for (const Occupancy& filled : front_.filled) occupancy_ += filled;
+void Tables::swap() noexcept { std::swap(front_, back_); }
+
+Occupancy Tables::occupancy() const noexcept {
+    Occupancy sum;
+    for (const Occupancy& filled : front_.filled) sum += filled;
+    return sum;
+}
+
+Tables::Contents Tables::contents(Buffer& buffer) noexcept {
+    return {buffer.offsets.as<std::uint32_t>(), buffer.ids.as<std::uint32_t>(), buffer.filled};
+}
+
+bool Tables::sound(std::uint32_t bound) const noexcept {
+    const std::size_t row = std::size_t{buckets_of(config_)} + 1;
+    const auto is_sound = [&](const Buffer& buffer) {
+        const std::span<const std::uint32_t> offsets = buffer.offsets.as<std::uint32_t>();
+        for (std::size_t t = 0; t < config_.tables; ++t) {
+            const std::span<const std::uint32_t> ends = offsets.subspan(t * row, row);
+            if (ends.back() > config_.capacity || !std::is_sorted(ends.begin(), ends.end()))
+                return false;
+        }
+        const std::span<const std::uint32_t> ids = buffer.ids.as<std::uint32_t>();
+        return std::all_of(ids.begin(), ids.end(), [&](std::uint32_t id) { return id < bound; });
+    };
+    return is_sound(front_) && is_sound(back_);
 }
 
 void Tables::rebuild(system::Executor& executor,

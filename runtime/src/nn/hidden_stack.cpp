@@ -241,6 +241,19 @@ void HiddenStack::backward(const data::PointsView& batch, const UpdateRules& rul
     }
 }
 
+void HiddenStack::visit_state(StateVisitor& state) {
+    const std::vector<Network::HiddenView> layers = views();
+    for (std::size_t i = 0; i < stages_.size(); ++i) {
+        Stage& stage = *stages_[i];
+        if (stage.input) {
+            stage.input->visit_state(state, layers[i].name);
+        } else {
+            stage.parameters().visit_state(state, layers[i].name);
+        }
+        if (stage.sparse) stage.sparse->visit_state(state, layers[i].name);
+    }
+}
+
 void HiddenStack::predict(const data::PointsView& points,
                           std::size_t first,
                           RowMatrix<float> out) const {

@@ -50,6 +50,8 @@ public:
     /// Passes the gradient down and updates all layers.
     void backward(const data::PointsView& batch, const UpdateRules& rules);
 
+    void visit_state(StateVisitor& state);
+
     /// Activations of points first .. first + out.rows - 1, for prediction: of a sampled layer as
     /// SparseLayer::predict() gives them. On the caller's thread.
     void predict(const data::PointsView& points,

@@ -44,6 +44,10 @@ public:
                     std::uint64_t step,
                     const Regularisers& regularisers);
 
+    void visit_state(StateVisitor& state, const std::string& name) {
+        state.numbers(name, observed_);
+    }
+
     /// Bytes beyond those of the grouped step.
     [[nodiscard]] static std::size_t bytes(const NetworkConfig& config) noexcept;
 

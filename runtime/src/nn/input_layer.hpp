@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include <slidekit/data/dataset.hpp>
@@ -53,6 +54,11 @@ public:
                   kernels::RowMatrix<const float> hidden,
                   kernels::RowMatrix<float> gradient,
                   const UpdateRule& rule);
+
+    void visit_state(StateVisitor& state, const std::string& name) {
+        rows_.visit_state(state, name);
+        bias_.visit_state(state, name + ".bias");
+    }
 
 private:
     Parameters rows_;  // by feature

@@ -185,6 +185,27 @@ StepReport& StepReport::operator+=(const StepReport& other) noexcept {
     return *this;
 }
 
+void StepReport::visit_state(StateVisitor& state, const std::string& name) {
+    state.numbers(name + ".counts",
+                  samples,
+                  active,
+                  rows_touched,
+                  rows_remote,
+                  candidates,
+                  labels,
+                  labels_retrieved,
+                  correct);
+    state.numbers(name + ".loss_and_seconds",
+                  loss,
+                  seconds.input_forward,
+                  seconds.hash,
+                  seconds.select,
+                  seconds.group,
+                  seconds.forward,
+                  seconds.backward,
+                  seconds.input_backward);
+}
+
 struct Network::State {
     State(system::Runtime& run,
           const NetworkConfig& network,
@@ -327,6 +348,7 @@ Network& Network::operator=(Network&&) noexcept = default;
 Network::~Network() = default;
 
 const NetworkConfig& Network::config() const noexcept { return state_->config; }
+std::size_t Network::shards() const noexcept { return state_->blocks.shards(); }
 
 StepReport Network::train_step(const data::PointsView& batch,
                                const UpdateRules& rules,
@@ -574,6 +596,16 @@ const Parameters& Network::output() const noexcept { return state_->output; }
 std::span<float> Network::hidden_bias() noexcept { return state_->hidden.views().front().bias; }
 std::span<const float> Network::hidden_bias() const noexcept {
     return state_->hidden.views().front().bias;
+}
+
+StateVisitor::~StateVisitor() = default;
+
+void Network::visit_state(StateVisitor& state) {
+    state_->hidden.visit_state(state);
+    state_->output.visit_state(state, "output");
+    if (state_->sampled) state_->sampled->visit_state(state, "output");
+    if (state_->sparse) state_->sparse->layer().visit_state(state, "output");
+    if (state_->hogwild) state_->hogwild->visit_state(state, "output.hogwild");
 }
 
 namespace {

@@ -403,6 +403,32 @@ std::optional<std::uint32_t> Parameters::first_nonfinite(system::Executor& execu
     return first == found.end() ? std::nullopt : std::optional(*first);
 }
 
+// ---- state ----
+
+void Parameters::visit_state(StateVisitor& state, const std::string& name) {
+    const auto like_weights = [&]<class T>(T* values) {
+        return RowMatrix<T>{values, weights_.rows, weights_.dim, weights_.stride};
+    };
+    if (precision_ == Precision::fp32) {
+        state.rows(name + ".weight", weights_);
+    } else {
+        state.rows(name + ".weight_high", halves_.high);
+        state.rows(name + ".weight_low", like_weights(halves_.low));
+    }
+    if (optimizer_ == Optimizer::adagrad_row) {
+        state.values(name + ".accumulator", first_region_.as<float>());
+    } else if (first_ != nullptr) {
+        state.rows(name + ".first_moment", like_weights(first_));
+    }
+    if (second_ != nullptr) state.rows(name + ".second_moment", like_weights(second_));
+    if (bias_.empty()) return;
+    state.values(name + ".bias", bias_);
+    if (bias_first_ != nullptr)
+        state.values(name + ".bias_first_moment", bias_first_region_.as<float>());
+    if (bias_second_ != nullptr)
+        state.values(name + ".bias_second_moment", bias_second_region_.as<float>());
+}
+
 std::size_t Parameters::bytes(std::uint64_t rows, std::uint64_t dim, Optimizer optimizer) noexcept {
     const std::size_t matrix = rows * padded_stride(dim);
     const std::size_t second = is_adam(optimizer) ? matrix : 0;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include <slidekit/kernels/views.hpp>
 #include <slidekit/nn/parameters.hpp>
@@ -38,6 +39,11 @@ public:
     /// one step (a weight is about step times byte) and the bias.
     [[nodiscard]] kernels::RowMatrix<const std::int8_t> rows() const noexcept { return rows_; }
     [[nodiscard]] kernels::RowMatrix<const float> affine() const noexcept { return affine_; }
+
+    void visit_state(StateVisitor& state, const std::string& name) {
+        state.rows(name + ".rank_rows", rows_);
+        state.rows(name + ".rank_affine", affine_);
+    }
 
 private:
     system::Region row_region_;

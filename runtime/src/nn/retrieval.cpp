@@ -312,6 +312,15 @@ void Retrieval::rank(std::span<const std::uint32_t> few,
     std::fill(best.begin() + static_cast<std::ptrdiff_t>(given), best.end(), Ranked::none());
 }
 
+// ---- state ----
+
+void Retrieval::visit_state(StateVisitor& state, const std::string& name) {
+    if (uses_tables(config_.sampling)) tables_.visit_state(state, name + ".tables");
+    if (rank_rows_) rank_rows_->visit_state(state, name);
+    state.values(name + ".query_centre", std::span(mean_activation_));
+    state.numbers(name + ".query_centre_known", mean_activation_known_);
+}
+
 // ---- quality ----
 
 double Retrieval::top_recall(RowMatrix<const float> hidden, std::size_t count) const {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <slidekit/lsh/candidates.hpp>
@@ -139,6 +140,10 @@ public:
     /// `hidden`; negative where there is nothing to find.
     [[nodiscard]] double top_recall(kernels::RowMatrix<const float> hidden,
                                     std::size_t count) const;
+
+    /// The tables, the copies and the queries' centre. Copies are no mere function of the weights:
+    /// dense Adam moves rows whose copies are older.
+    void visit_state(StateVisitor& state, const std::string& name);
 
 private:
     void copy(std::uint32_t id, float* scratch) noexcept;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include <slidekit/system/error.hpp>
 #include <slidekit/system/random.hpp>
 
 #include "nn/output_step.hpp"
@@ -205,12 +206,15 @@ void RowTables::end_round(Round round) {
     } else if (now.phase == Phase::fill && counts_needed()) {
         bucket_counts_.gather(exchange_, blocks_);
     }
-    // Room for the counts of the slice that comes.
+    if (round == Round::second) make_room_for_counts();
+}
+
+// Of the slice that comes.
+void RowTables::make_room_for_counts() {
     const Slice next = slice();
-    if (next.phase == Phase::fill && counts_needed() && round == Round::second) {
-        const std::size_t buckets = std::size_t{1} << lsh::key_bits(config_.hash);
-        bucket_counts_.resize(parts_.size(), next.pieces.size() * buckets);
-    }
+    if (next.phase != Phase::fill || !counts_needed()) return;
+    const std::size_t buckets = std::size_t{1} << lsh::key_bits(config_.hash);
+    bucket_counts_.resize(parts_.size(), next.pieces.size() * buckets);
 }
 
 void RowTables::run_round(Round round) {
@@ -240,6 +244,98 @@ RebuildReport RowTables::finish() {
     for (const Part& part : parts_) report.occupancy += part.tables.occupancy();
     report.seconds = begin_seconds_ + clock.lap();
     return report;
+}
+
+// ---- state ----
+
+void RowTables::visit_state(StateVisitor& state, const std::string& name) {
+    bool redrawing = next_family_.has_value();
+    std::uint64_t rows = 0;
+    double seconds = 0;
+    for (const Scratch& scratch : scratch_) {
+        rows += scratch.rows;
+        seconds += scratch.seconds;
+    }
+    state.numbers(name + ".counts", rebuilds_, redraws_, redrawing);
+    state.numbers(name + ".plan", plan_.rows, plan_.steps, plan_.functions);
+    state.numbers(name + ".slices", slices_, next_slice_, rows);
+    state.numbers(name + ".seconds", begin_seconds_, seconds);
+    const auto check = [&](bool sound) {
+        if (sound) return;
+        throw Error(
+            ErrorCode::input, name, "the tables contradict themselves; use an older checkpoint");
+    };
+    check(sound_plan() && (!redrawing || (slices_ > 0 && redraws_ > 0)));
+    state.values(name + ".centre", std::span(centre_));
+    state.values(name + ".next_centre", std::span(next_centre_));
+    state.values(name + ".touched", std::span(touched_));
+    for (std::size_t s = 0; s < parts_.size(); ++s)
+        visit_part(state, name + "." + std::to_string(s), parts_[s]);
+    if (!state.restoring()) return;
+
+    check(sound_parts());
+    const auto family = [&](std::uint64_t redraw) {
+        return lsh::Family(redraw == 0 ? config_.hash : redrawn(config_.hash, redraw),
+                           parameters_.dim());
+    };
+    family_ = family(redraws_ - (redrawing ? 1 : 0));
+    next_family_.reset();
+    if (redrawing) next_family_.emplace(family(redraws_));
+    for (Scratch& scratch : scratch_) {
+        scratch.rows = std::exchange(rows, 0);
+        scratch.seconds = std::exchange(seconds, 0);
+    }
+    make_room_for_counts();
+}
+
+void RowTables::visit_part(StateVisitor& state, const std::string& name, Part& part) {
+    const auto visit = [&](const std::string& buffer, const lsh::Tables::Contents& contents) {
+        state.values(buffer + "offsets", contents.offsets);
+        state.values(buffer + "ids", contents.ids);
+        std::vector<std::uint64_t> words;
+        for (const lsh::Occupancy& filled : contents.filled)
+            words.insert(words.end(),
+                         {filled.buckets,
+                          filled.nonempty,
+                          filled.ids,
+                          filled.dropped,
+                          std::uint64_t{filled.largest}});
+        state.words(buffer + "occupancy", "U64", words);
+        const std::uint64_t* word = words.data();
+        for (lsh::Occupancy& filled : contents.filled) {
+            filled = {word[0], word[1], word[2], word[3], static_cast<std::uint32_t>(word[4])};
+            word += 5;
+        }
+    };
+    visit(name + ".", part.tables.looked_up());
+    // Of the second buffer what this rebuild has filled.
+    const Slice next = slice();
+    const std::size_t all = config_.hash.l;
+    std::size_t filled = next.phase == Phase::fill ? next.pieces.begin : 0;
+    if (next.phase == Phase::none && slices_ > 0) filled = all;
+    const lsh::Tables::Contents second = part.tables.second();
+    if (filled > 0)
+        visit(name + ".second_",
+              {second.offsets.first(second.offsets.size() / all * filled),
+               second.ids.first(second.ids.size() / all * filled),
+               second.filled.first(filled)});
+    state.values(name + ".row_keys", part.row_keys.as<std::uint32_t>());
+}
+
+// Of what comes from a file: nothing that would be read or written out of bounds.
+bool RowTables::sound_plan() const noexcept {
+    if (slices_ == 0) return next_slice_ == 0;
+    return slices_ == std::max<std::size_t>(kLeastSlices, plan_.steps) && next_slice_ <= slices_ &&
+           plan_.rows <= RebuildRows::all && plan_.functions <= HashFunctions::redraw;
+}
+
+bool RowTables::sound_parts() const noexcept {
+    const std::uint64_t buckets = std::uint64_t{1} << lsh::key_bits(config_.hash);
+    return std::all_of(parts_.begin(), parts_.end(), [&](const Part& part) {
+        const std::span<const std::uint32_t> keys = part.row_keys.as<std::uint32_t>();
+        return part.tables.sound(parameters_.rows()) &&
+               std::all_of(keys.begin(), keys.end(), [&](auto key) { return key < buckets; });
+    });
 }
 
 // ---- centre ----

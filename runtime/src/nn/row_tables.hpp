@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <slidekit/lsh/family.hpp>
@@ -54,6 +55,10 @@ public:
     /// Share of the keys of a fixed sample of rows that have changed since the last rebuild.
     /// Requires: no rebuild is under way.
     [[nodiscard]] double drift() const;
+
+    /// Both buffers, the rows' keys and where a rebuild stands. Throws Error (input) for what
+    /// contradicts itself.
+    void visit_state(StateVisitor& state, const std::string& name);
 
     /// The functions of the tables that are looked up.
     [[nodiscard]] const lsh::Family& family() const noexcept { return family_; }
@@ -105,6 +110,10 @@ private:
     [[nodiscard]] bool counts_needed() const noexcept {
         return blocks_.shards() > 1 && config_.bucket_cap > 0;
     }
+    void make_room_for_counts();
+    void visit_part(StateVisitor& state, const std::string& name, Part& part);
+    [[nodiscard]] bool sound_plan() const noexcept;
+    [[nodiscard]] bool sound_parts() const noexcept;
     void sum_rows(Part& part, std::size_t piece, Scratch& scratch) noexcept;
     void take_mean();
     void hash_block(Part& part, std::size_t block, Scratch& scratch) noexcept;

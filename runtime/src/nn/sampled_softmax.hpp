@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <slidekit/nn/network.hpp>
@@ -78,6 +79,9 @@ public:
     /// Whether prediction can find rows as training did: it knows them and the queries' centre.
     [[nodiscard]] bool knows_rows() const noexcept {
         return config_.mix.lsh > 0 && config_.sampling != Sampling::none;
+    }
+    void visit_state(StateVisitor& state, const std::string& name) {
+        retrieval_.visit_state(state, name);
     }
     /// Nothing without tables.
     RebuildReport rebuild() { return retrieving() ? retrieval_.rebuild() : RebuildReport{}; }

@@ -343,6 +343,13 @@ void SparseLayer::update(const SparseBatch& in,
     }
 }
 
+void SparseLayer::visit_state(StateVisitor& state, const std::string& name) {
+    if (!tables_) return;
+    tables_->visit_state(state, name + ".tables");
+    state.values(name + ".query_centre", std::span(mean_));
+    state.numbers(name + ".query_centre_known", mean_known_);
+}
+
 // ---- prediction ----
 
 void SparseLayer::predict(SparseView in, float* out) const {

@@ -70,6 +70,9 @@ public:
     /// Neurons of the last step, each once.
     [[nodiscard]] std::size_t rows_touched() const noexcept { return grouping_.view().count; }
 
+    /// Tables and the queries' centre; rows are their owner's.
+    void visit_state(StateVisitor& state, const std::string& name);
+
     /// Activations of one sample over all neurons, of a sampled layer the mix.lsh highest; the rest
     /// is 0. out: as many floats as neurons. Safe from many threads.
     void predict(kernels::SparseView in, float* out) const;

@@ -5,12 +5,17 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <slidekit/data/batches.hpp>
 #include <slidekit/system/error.hpp>
+#include <slidekit/train/checkpoint.hpp>
+#include <slidekit/train/run_fields.hpp>
+
+#include "train/checkpoints.hpp"
 
 namespace slidekit::train {
 
@@ -62,29 +67,35 @@ public:
           config_(config),
           observer_(observer),
           rebuilds_(config.rebuild_first, config.rebuild_growth),
-          lsh_(network.has_tables()) {
-        const std::uint32_t count = points.shape().points;
-        const std::uint64_t per_epoch = (count + config.batch - 1) / config.batch;
-        result_.progress.total_steps = per_epoch * config.epochs;
+          lsh_(network.has_tables()),
+          per_epoch_((points.shape().points + config.batch - 1) / config.batch),
+          checkpoints_(
+              config.checkpoint, run_fields(network, config, config.checkpoint.data), observer) {
+        result_.progress.total_steps = per_epoch_ * config.epochs;
         const std::size_t layers = network.config().hidden.size() + 1;
-        for (std::size_t i = 0; i < layers; ++i) {
-            const float usual =
-                config.lr.value_or(default_lr(nn::optimizer_of(network.config(), i)));
-            lr_.push_back(i < config.layer_lr.size() ? config.layer_lr[i].value_or(usual) : usual);
-        }
+        for (std::size_t i = 0; i < layers; ++i) lr_.push_back(lr_of(network.config(), config, i));
         if (config.eval_points > 0) some_points_ = spread(evaluated(), config.eval_points);
     }
 
     TrainResult run() {
-        if (lsh_) announce_rebuild(network_.rebuild_tables());
-        for (std::uint32_t epoch = 0; epoch < config_.epochs && !stopped(); ++epoch) {
+        if (checkpoints_.restore(walk_)) {
+            result_.out_of_time = time_is_up();
+            checkpoints_.announce(result_.progress);
+        } else if (lsh_) {
+            announce_rebuild(network_.rebuild_tables());
+        }
+        auto epoch = static_cast<std::uint32_t>(result_.progress.step / per_epoch_);
+        for (; epoch < config_.epochs && !ended(); ++epoch) {
             run_epoch(epoch);
             if (window_.steps > 0) report_steps();
-            const bool last = epoch + 1 == config_.epochs || stopped();
+            const bool last = epoch + 1 == config_.epochs || ended();
             if (config_.eval_every == 0 && !last) evaluate_some();
+            if (!last) end_step();
         }
         result_.stopped_early = result_.validation.due(config_.early_stop) &&
                                 result_.progress.step < result_.progress.total_steps;
+        write_checkpoint();
+        if (result_.stopped) return result_;
         if (holds_out() && evaluated_at_ != result_.progress.step) evaluate_some();
         evaluate_all();
         return result_;
@@ -93,22 +104,68 @@ public:
 private:
     void run_epoch(std::uint32_t epoch) {
         const std::size_t points = points_.shape().points;
-        points_.start_epoch(config_.seed, epoch);
-        for (std::size_t begin = 0; begin < points; begin += config_.batch) {
+        const std::size_t done = (result_.progress.step - epoch * per_epoch_) * config_.batch;
+        points_.start_epoch(config_.seed, epoch, static_cast<std::uint32_t>(done));
+        for (std::size_t begin = done; begin < points; begin += config_.batch) {
             train_batch();
             result_.progress.epoch =
                 epoch + static_cast<double>(begin + batch_.size()) / static_cast<double>(points);
             if (window_.seconds >= kReportSeconds) report_steps();
             if (config_.eval_every > 0 && result_.progress.step % config_.eval_every == 0)
                 evaluate_some();
-            if (config_.max_seconds > 0 && result_.progress.train_seconds >= config_.max_seconds)
+            if (time_is_up()) {
                 result_.out_of_time = true;
-            if (stopped()) return;
+                return;
+            }
+            if (begin + config_.batch < points) end_step();
+            if (ended()) return;
         }
     }
 
-    [[nodiscard]] bool stopped() const {
-        return result_.out_of_time || result_.validation.due(config_.early_stop);
+    [[nodiscard]] bool time_is_up() const {
+        return config_.max_seconds > 0 && result_.progress.train_seconds >= config_.max_seconds;
+    }
+    [[nodiscard]] bool ended() const {
+        return result_.out_of_time || result_.stopped || result_.validation.due(config_.early_stop);
+    }
+
+    // After all else that belongs to a step, evaluations included.
+    void end_step() {
+        result_.stopped = observer_.stop_requested();
+        if (!result_.stopped && checkpoints_.due(result_.progress.step)) write_checkpoint();
+    }
+
+    void write_checkpoint() {
+        if (config_.checkpoint.folder == nullptr) return;
+        check_weights();
+        checkpoints_.write(result_.progress, walk_);
+    }
+
+    // All that the loop has to know to go on.
+    void visit_state(nn::StateVisitor& state) {
+        Progress& progress = result_.progress;
+        network_.visit_state(state);
+        rebuilds_.visit_state(state, "trainer.rebuild_schedule");
+        state.numbers("trainer.counts",
+                      progress.step,
+                      progress.samples,
+                      rebuilding_,
+                      finish_at_,
+                      rebuilds_done_,
+                      window_.steps);
+        state.numbers("trainer.times",
+                      progress.epoch,
+                      progress.train_seconds,
+                      result_.rebuild_seconds,
+                      rate_,
+                      window_.seconds,
+                      window_.lr);
+        EarlyStopping& validation = result_.validation;
+        state.numbers("trainer.validation_counts", validation.best_step, validation.since);
+        state.numbers("trainer.validation_best", validation.best);
+        window_.sums.visit_state(state, "trainer.window");
+        since_rebuild_.visit_state(state, "trainer.since_rebuild");
+        result_.sums.visit_state(state, "trainer.total");
     }
 
     void train_batch() {
@@ -157,7 +214,7 @@ private:
                     what +
                         " is no longer finite: the training diverged; lower the learning rate "
                         "(it is " +
-                        std::to_string(rate_) + ")");
+                        std::to_string(rate_) + ")" + checkpoints_.remark());
     }
 
     // New tables replace the old at a step that the schedule fixes.
@@ -262,12 +319,15 @@ private:
     double rate_ = 0;        // of the last step
     RebuildSchedule rebuilds_;
     bool lsh_;
+    std::uint64_t per_epoch_;  // steps
+    Checkpoints checkpoints_;
     bool rebuilding_ = false;
     std::uint64_t finish_at_ = 0;      // the step before which the new tables take over
     std::uint32_t rebuilds_done_ = 0;  // those begun, the first one not counted
     data::Batch batch_;
     data::Batch some_points_;
     std::optional<std::uint64_t> evaluated_at_;  // steps done at the last evaluate_some()
+    std::function<void(nn::StateVisitor&)> walk_ = [this](auto& state) { visit_state(state); };
     StepEvent window_;
     nn::StepReport since_rebuild_;
     TrainResult result_;
@@ -296,6 +356,11 @@ float default_lr(nn::Optimizer optimizer) noexcept {
     }
 }
 
+float lr_of(const nn::NetworkConfig& network, const TrainConfig& config, std::size_t layer) {
+    const float usual = config.lr.value_or(default_lr(nn::optimizer_of(network, layer)));
+    return layer < config.layer_lr.size() ? config.layer_lr[layer].value_or(usual) : usual;
+}
+
 void check_training(const nn::Network& network,
                     const data::PointShape& train_points,
                     const data::PointsView& test_points,
@@ -317,6 +382,8 @@ void check_training(const nn::Network& network,
                         std::to_string(train_points.points) + " points; choose 1 to " +
                         std::to_string(train_points.points));
     }
+    if (config.checkpoint.folder != nullptr)
+        (void)config.checkpoint.folder->find(run_fields(network, config, config.checkpoint.data));
 }
 
 TrainResult train(nn::Network& network,

@@ -26,6 +26,7 @@ public:
     void commit();
 
 private:
+    void sync_folder() const;
     [[noreturn]] void fail(int error) const;
     [[nodiscard]] bool in_place() const { return temporary_ == file_; }
 

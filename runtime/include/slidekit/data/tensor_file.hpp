@@ -28,16 +28,21 @@ struct TensorSource {
     std::function<void(std::size_t i, float* out)> read_row = nullptr;
 };
 
+/// Whether a file ends in a checksum of all that is before it: a tensor "checksum" of one U64.
+enum class Checksummed { no, yes };
+
 /// Writes tensors and string metadata. Throws Error (output); an existing file of that
 /// name is replaced at once or left as it was.
 SLIDEKIT_API void write_tensors(const std::filesystem::path& file,
                                 std::span<const TensorSource> tensors,
-                                const std::map<std::string, std::string>& metadata);
+                                const std::map<std::string, std::string>& metadata,
+                                Checksummed checksummed = Checksummed::no);
 
 struct TensorInfo {
     std::string name;
     std::vector<std::uint64_t> shape;
     std::string dtype;  // "F32"
+    std::uint64_t bytes = 0;
 };
 
 /// A safetensors file mapped for reading. Const use from many threads.
@@ -59,6 +64,16 @@ public:
                                               std::span<const std::uint64_t> shape) const;
     /// The same of a U32 tensor of one dimension, whatever its length.
     [[nodiscard]] std::span<const std::uint32_t> read_u32(const std::string& name) const;
+
+    /// The bytes of a tensor of this type and shape, wherever they start. Throws Error (input)
+    /// where it is absent or differs.
+    [[nodiscard]] std::span<const std::byte> read_bytes(const std::string& name,
+                                                        const char* dtype,
+                                                        std::span<const std::uint64_t> shape) const;
+
+    /// Reads all of a file that was written with a checksum. Throws Error (input) where it has
+    /// none, or another one.
+    void check_sum() const;
 
 private:
     struct State;

@@ -88,7 +88,19 @@ public:
         return {ids + begin[0], begin[1] - begin[0]};
     }
     [[nodiscard]] const TablesConfig& config() const noexcept { return config_; }
-    [[nodiscard]] const Occupancy& occupancy() const noexcept { return occupancy_; }
+    [[nodiscard]] Occupancy occupancy() const noexcept;
+
+    /// The arrays of a buffer, to be saved and restored.
+    struct Contents {
+        std::span<std::uint32_t> offsets;  // tables x (2^key_bits + 1)
+        std::span<std::uint32_t> ids;      // tables x capacity
+        std::span<Occupancy> filled;       // by table
+    };
+    [[nodiscard]] Contents looked_up() noexcept { return contents(front_); }
+    [[nodiscard]] Contents second() noexcept { return contents(back_); }
+    /// Whether all buckets of both buffers lie within them and hold ids below `bound`: of arrays
+    /// that come from a file.
+    [[nodiscard]] bool sound(std::uint32_t bound) const noexcept;
 
     /// Bytes that tables of this shape take, both buffers.
     [[nodiscard]] static std::size_t bytes(const TablesConfig& config) noexcept;
@@ -107,6 +119,7 @@ private:
         system::Region ids;             // tables x capacity
         std::vector<Occupancy> filled;  // by table
     };
+    static Contents contents(Buffer& buffer) noexcept;
     static Buffer make_buffer(system::Runtime& runtime,
                               const TablesConfig& config,
                               const system::Placement& placement);
@@ -114,7 +127,6 @@ private:
     TablesConfig config_;
     Buffer front_;  // looked up
     Buffer back_;   // filled
-    Occupancy occupancy_;
 };
 
 }  // namespace slidekit::lsh

@@ -22,6 +22,7 @@
 #include <slidekit/lsh/family.hpp>
 #include <slidekit/lsh/tables.hpp>
 #include <slidekit/nn/parameters.hpp>
+#include <slidekit/nn/state.hpp>
 #include <slidekit/system/runtime.hpp>
 
 namespace slidekit::nn {
@@ -238,6 +239,8 @@ struct SLIDEKIT_API StepReport {
     StageSeconds seconds;
 
     SLIDEKIT_API StepReport& operator+=(const StepReport& other) noexcept;
+    /// Without not_finite: a run does not go on from there.
+    SLIDEKIT_API void visit_state(StateVisitor& state, const std::string& name);
 };
 
 /// Where NaN or infinity stands.
@@ -318,6 +321,8 @@ public:
     ~Network();
 
     [[nodiscard]] const NetworkConfig& config() const noexcept;
+    /// Parts that the output layer is cut into, one a memory domain.
+    [[nodiscard]] std::size_t shards() const noexcept;
 
     /// One batch: forward, backward, update. `step` counts from 0 and names the random streams.
     /// Requires: batch.features and batch.labels equal the network's. Same bits for any number of
@@ -392,6 +397,12 @@ public:
     /// The first hidden layer's bias.
     [[nodiscard]] std::span<float> hidden_bias() noexcept;
     [[nodiscard]] std::span<const float> hidden_bias() const noexcept;
+
+    /// All that later steps depend on, in one order. Restoring wants a network of the same
+    /// configuration, neurons met and domains; it goes on with the bits of the one that was saved,
+    /// whatever the threads, a rebuild that is under way included. Throws Error (input) where what
+    /// is restored does not fit, and is then neither the one nor the other.
+    void visit_state(StateVisitor& state);
 
     /// Bytes that a network of this configuration takes, and its tables; batch: samples a step.
     [[nodiscard]] static std::size_t bytes(const NetworkConfig& config, std::uint32_t batch);

@@ -15,6 +15,7 @@
 #include <slidekit/kernels/optimizer.hpp>
 #include <slidekit/kernels/optimizer_bf16.hpp>
 #include <slidekit/kernels/views.hpp>
+#include <slidekit/nn/state.hpp>
 #include <slidekit/system/region.hpp>
 #include <slidekit/system/runtime.hpp>
 
@@ -165,6 +166,9 @@ public:
 
     /// The first row of which a weight or the bias is NaN or infinite. Reads all weights once.
     [[nodiscard]] std::optional<std::uint32_t> first_nonfinite(system::Executor& executor) const;
+
+    /// Weights, biases and what the optimiser keeps of both: "output.weight" and so on.
+    void visit_state(StateVisitor& state, const std::string& name);
 
     /// Bytes that parameters of this shape take, in either precision.
     [[nodiscard]] static std::size_t bytes(std::uint64_t rows,

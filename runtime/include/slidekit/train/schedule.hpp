@@ -5,6 +5,9 @@
 #include <cmath>
 #include <cstdint>
 #include <numbers>
+#include <string>
+
+#include <slidekit/nn/state.hpp>
 
 namespace slidekit::train {
 
@@ -22,6 +25,10 @@ public:
         gap_ *= std::exp(growth_);
         next_ += gap_;
         return true;
+    }
+
+    void visit_state(nn::StateVisitor& state, const std::string& name) {
+        state.numbers(name, gap_, next_);
     }
 
     /// Steps from the last rebuild that was due to the next, rounded; no more than 2^31.

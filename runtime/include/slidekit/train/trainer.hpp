@@ -5,8 +5,11 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <map>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <slidekit/data/dataset.hpp>
@@ -22,6 +25,18 @@ namespace slidekit::train {
 /// Rebuilds while training goes on, or while it waits. The same work either way; in the background
 /// no step waits for all of it, but the tables are older when they serve (bench/README.md).
 enum class Rebuild { background, blocking };
+
+class CheckpointFolder;
+
+/// When checkpoints are written: beside these, where the training ends or is stopped.
+struct CheckpointConfig {
+    CheckpointFolder* folder = nullptr;  // borrowed; none: no checkpoints
+    std::uint64_t every_steps = 0;       // 0: not by steps
+    double every_seconds = 0;            // on the clock; 0: not by time
+    /// What the training data is, for a run that goes on to compare: data_fields(), or less where
+    /// that would cost too much.
+    std::map<std::string, std::string> data = {};
+};
 
 struct TrainConfig {
     std::uint32_t batch = 256;
@@ -49,6 +64,7 @@ struct TrainConfig {
     data::PointsView validation = {};
     std::uint32_t early_stop = 0;  // stop after so many of them without a better P@1; 0: never
     std::span<const double> inverse_propensities = {};  // of all labels, borrowed; empty: no PSP@k
+    CheckpointConfig checkpoint = {};
 };
 
 /// Where the training stands.
@@ -85,12 +101,31 @@ struct EvalEvent {
     EvalSet on = EvalSet::test;
 };
 
+/// A training that goes on from a checkpoint: it has done progress.step steps.
+struct ResumeEvent {
+    Progress progress;
+    std::filesystem::path file;
+    std::vector<std::string> notes;  // files that were skipped, and why
+};
+
+struct CheckpointEvent {
+    Progress progress;
+    std::filesystem::path file = {};  // where it failed, the last good one, if there is one
+    std::uint64_t bytes = 0;
+    double seconds = 0;        // that training stood still
+    std::string failure = {};  // why it could not be written; training goes on
+};
+
 class TrainingObserver {
 public:
     virtual ~TrainingObserver() = default;
     virtual void on_step(const StepEvent& event) = 0;  // about once a second, and at the end
     virtual void on_rebuild(const RebuildEvent& event) = 0;
     virtual void on_evaluation(const EvalEvent& event) = 0;
+    virtual void on_resume(const ResumeEvent&) {}
+    virtual void on_checkpoint(const CheckpointEvent&) {}
+    /// Asked after each step: whether the training is to end there, with a checkpoint.
+    [[nodiscard]] virtual bool stop_requested() { return false; }
 };
 
 struct TrainResult {
@@ -101,24 +136,33 @@ struct TrainResult {
     bool out_of_time = false;    // stopped by max_seconds
     EarlyStopping validation;    // the best evaluation on held-out points
     bool stopped_early = false;  // by early_stop
+    bool stopped = false;        // by the observer: no evaluation over the whole test set then
 };
 
 /// A rate to begin with: for adam and adagrad_row the best of those tried on wordnet-related; sgd
 /// and momentum want one found for the data.
 [[nodiscard]] SLIDEKIT_API float default_lr(nn::Optimizer optimizer) noexcept;
 
+/// The learning rate of a layer (hidden ones first, the output last) before the schedule's factor:
+/// its own, or lr, or the default of its optimiser.
+[[nodiscard]] SLIDEKIT_API float lr_of(const nn::NetworkConfig& network,
+                                       const TrainConfig& config,
+                                       std::size_t layer);
+
 /// Throws what train() would throw at once, for programs that want to know before they touch a
 /// file: Error (usage) where a batch is larger than the data, or early_stop has no points to look
-/// at, Error (input) where widths disagree.
+/// at, Error (input) where widths disagree, and what CheckpointFolder::find() throws.
 SLIDEKIT_API void check_training(const nn::Network& network,
                                  const data::PointShape& train_points,
                                  const data::PointsView& test_points,
                                  const TrainConfig& config);
 
-/// Trains, then evaluates over the whole test set. Throws Error (usage) where a batch is larger
-/// than the data, Error (input) where widths disagree, Error (diverged) naming step and layer
-/// where loss or weights are no longer finite: at once where the step meets it, for rows that no
-/// step touches before the next evaluation.
+/// Trains, then evaluates over the whole test set; from a checkpoint where its folder has found
+/// one, to the same bits as a run that was never stopped. A checkpoint that cannot be written is an
+/// event, and one is never written of weights that are not finite. Throws Error (usage) where a
+/// batch is larger than the data, Error (input) where widths disagree, Error (diverged) naming step
+/// and layer where loss or weights are no longer finite: at once where the step meets it, for rows
+/// that no step touches before the next evaluation.
 SLIDEKIT_API TrainResult train(nn::Network& network,
                                const data::PointsView& train_points,
                                const data::PointsView& test_points,
