@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include <slidekit/data/streamed_points.hpp>
+#include <slidekit/train/run_fields.hpp>
 
 #include "train_options.hpp"
 #include "training_set.hpp"

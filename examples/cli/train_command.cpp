@@ -210,10 +210,12 @@ void train(const TrainOptions& options, const std::string& command_line) {
                         {"domains", domains_json(runtime.topology())},
                         {"unbound_threads", runtime.executor().unbound()},
                         {"points", points.points},
+                        {"validation_points", training.validation.points},
                         {"test_points", test_set.view().points},
                         {"features", points.features},
                         {"labels", points.labels},
-                        {"bytes_estimated", bytes},
+                        {"order", train_set.source().order()},
+                        {"memory", memory_json(memory)},
                         {"regions", regions_json(runtime)}};
     if (resumed) {
         run["step"] = *resumed;
