@@ -163,6 +163,11 @@ private:
         EarlyStopping& validation = result_.validation;
         state.numbers("trainer.validation_counts", validation.best_step, validation.since);
         state.numbers("trainer.validation_best", validation.best);
+        bool evaluated = evaluated_at_.has_value();
+        std::uint64_t evaluated_at = evaluated_at_.value_or(0);
+        state.numbers("trainer.evaluated_at", evaluated, evaluated_at);
+        if (state.restoring())
+            evaluated_at_ = evaluated ? std::optional(evaluated_at) : std::nullopt;
         window_.sums.visit_state(state, "trainer.window");
         since_rebuild_.visit_state(state, "trainer.since_rebuild");
         result_.sums.visit_state(state, "trainer.total");
