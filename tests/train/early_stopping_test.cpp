@@ -119,7 +119,7 @@ TEST(EarlyStopping, NeedsPointsToLookAtOfTheSameWidths) {
                                    .output = nn::FullOutput{}});
         try {
             check_training(network,
-                           points.view(),
+                           data::shape_of(points.view()),
                            points.view(),
                            {.batch = 20, .validation = held_out, .early_stop = 2});
         } catch (const Error& error) {

@@ -7,6 +7,7 @@
 // and uniform negatives that the batch shares.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -213,7 +214,9 @@ enum class Layer : std::uint32_t { input = 0, output = 0x7fffffff };
 /// The rules of one step: one for all layers, or one each, hidden layers first and the output last.
 class UpdateRules {
 public:
-    UpdateRules(const UpdateRule& all) : rules_{all} {}
+    template <class Rule>
+    requires std::convertible_to<const Rule&, UpdateRule> UpdateRules(const Rule& all)
+        : rules_{UpdateRule(all)} {}
     explicit UpdateRules(std::vector<UpdateRule> by_layer) : rules_(std::move(by_layer)) {}
 
     [[nodiscard]] const UpdateRule& of(std::size_t layer) const noexcept {
