@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <sstream>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -67,6 +69,22 @@ private:
     std::vector<float> label_values_;
     std::vector<float> weights_;
 };
+
+/// The points as XMC text.
+inline std::string xmc_text(const data::PointsView& points) {
+    std::ostringstream text;
+    text.precision(9);
+    text << points.points << ' ' << points.features << ' ' << points.labels << '\n';
+    for (std::size_t i = 0; i < points.points; ++i) {
+        const char* comma = "";
+        for (const std::uint32_t label : points.labels_of(i))
+            text << std::exchange(comma, ",") << label;
+        for (std::size_t at = points.feature_offsets[i]; at < points.feature_offsets[i + 1]; ++at)
+            text << ' ' << points.feature_ids[at] << ':' << points.feature_values[at];
+        text << '\n';
+    }
+    return text.str();
+}
 
 /// Points of `nnz` features at random places with values in [-1, 1) and 1 to 3 labels.
 inline ToyPoints random_points(std::uint32_t count,

@@ -14,6 +14,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <slidekit/data/streamed_points.hpp>
 #include <slidekit/system/error.hpp>
 #include <slidekit/train/run_fields.hpp>
 #include <slidekit/train/trainer.hpp>
@@ -46,6 +47,9 @@ struct Case {
     double rebuild_drift = 0;
     std::uint32_t redraw_every = 0;
     unsigned domains = 1;
+    nn::HiddenLayers hidden = 24;
+    bool streamed = false;
+    nn::Update update = nn::Update::grouped;  // others: on one thread, where nothing races
 };
 
 /// What is told of a run, over all its parts; asks for an end after each step where it shall.
@@ -92,19 +96,27 @@ struct Part {
           runtime({.threads = threads, .domains = tested.domains}),
           network(runtime,
                   {.features = learn.view().features,
-                   .hidden = 24,
+                   .hidden = tested.hidden,
                    .labels = kLabels,
                    .output = tested.output,
                    .optimizer = tested.optimizer,
                    .precision = tested.precision,
-                   .initial_deviation = 0.1F}) {}
+                   .update = tested.update,
+                   .initial_deviation = 0.1F}) {
+        if (!tested.streamed) return;
+        testing::write_file(text_folder / "points", testing::xmc_text(learn.view()));
+        stream.emplace(text_folder / "points", 64);
+    }
 
     TrainResult run(TrainConfig config, CheckpointFolder* folder, TrainingObserver& observer) {
         config.checkpoint.folder = folder;
         config.checkpoint.data = data_fields(learn.view());
+        if (stream) return train(network, *stream, test.view(), config, observer);
         return train(network, learn.view(), test.view(), config, observer);
     }
 
+    TemporaryFolder text_folder;
+    std::optional<data::StreamedPoints> stream;
     testing::ToyPoints learn;
     testing::ToyPoints test;
     system::Runtime runtime;
@@ -116,7 +128,7 @@ class Resumed : public ::testing::TestWithParam<Case> {};
 TEST_P(Resumed, AfterEveryStepGivesTheBitsOfARunNeverStopped) {
     const TemporaryFolder folder;
     const TrainConfig config = config_of(GetParam());
-    Part whole(GetParam(), 2);
+    Part whole(GetParam(), GetParam().update == nn::Update::grouped ? 2 : 1);
     Recorder told;
     const TrainResult result = whole.run(config, nullptr, told);
     ASSERT_EQ(result.progress.total_steps, 21U);
@@ -124,7 +136,8 @@ TEST_P(Resumed, AfterEveryStepGivesTheBitsOfARunNeverStopped) {
     Recorder parts;
     parts.stop_after_each_step = true;
     for (std::uint64_t step = 1; step <= 22; ++step) {
-        Part part(GetParam(), 1 + step % 4);
+        const bool grouped = GetParam().update == nn::Update::grouped;
+        Part part(GetParam(), grouped ? 1 + step % 4 : 1);
         CheckpointFolder checkpoints(folder.path(), Resume::yes);
         const TrainResult stopped = part.run(config, &checkpoints, parts);
         ASSERT_EQ(stopped.progress.step, std::min<std::uint64_t>(step, 21));
@@ -147,6 +160,10 @@ nn::LshOutput sampled(nn::Sampling sampling) {
     nn::LshOutput output = testing::some_neurons(20, 10, 10);
     output.sampling = sampling;
     return output;
+}
+
+nn::HiddenLayer sampled_layer(std::uint32_t width) {
+    return {.width = width, .sampled = testing::some_neurons(16, 0, 4)};
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -174,7 +191,20 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"TablesAdagrad", sampled(nn::Sampling::top_k), nn::Optimizer::adagrad_row},
         Case{"Scan", sampled(nn::Sampling::exact)},
         Case{"Uniform", nn::UniformOutput{.negatives = 50}},
-        Case{"Full", nn::FullOutput{}}),
+        Case{"Full", nn::FullOutput{}},
+        Case{.name = "ThreeSampledLayers",
+             .output = sampled(nn::Sampling::top_k),
+             .hidden = {sampled_layer(48), sampled_layer(40)}},
+        Case{.name = "SampledThenDense",
+             .output = nn::FullOutput{},
+             .hidden = {sampled_layer(48), {.width = 20}, {.width = 24}}},
+        Case{.name = "Streamed", .output = sampled(nn::Sampling::top_k), .streamed = true},
+        Case{.name = "Hogwild",
+             .output = sampled(nn::Sampling::top_k),
+             .update = nn::Update::hogwild},
+        Case{.name = "RacySums",
+             .output = sampled(nn::Sampling::top_k),
+             .update = nn::Update::racy_sums}),
     [](const auto& tested) { return tested.param.name; });
 
 const Case& plain() {
