@@ -49,6 +49,12 @@ class Kill(unittest.TestCase):
         self.assertEqual(run.returncode, 0, said)
         return said
 
+    def wait_for_training(self, run, name):
+        log = self.dir / f"{name}.log"
+        size = log.stat().st_size if log.exists() else 0
+        while run.poll() is None and (not log.exists() or log.stat().st_size == size):
+            time.sleep(0.002)
+
     def newest(self, name):
         found = [CHECKPOINT.fullmatch(entry) for entry in os.listdir(self.dir / name)] if (self.dir / name).exists() else []
         return max((int(match[1]) for match in found if match), default=None)
@@ -67,7 +73,9 @@ class Kill(unittest.TestCase):
                 killed = False
                 if kills < KILLS:
                     try:
-                        # Most of a run is within reach, and some moments fall before the first checkpoint.
+                        # One in four falls anywhere, start-up included, the others into the training.
+                        if draw.random() < 0.75:
+                            self.wait_for_training(run, "killed")
                         run.wait(draw.uniform(0, 0.6 * seconds))
                     except subprocess.TimeoutExpired:
                         run.kill()

@@ -1,7 +1,6 @@
 // Losses on the active neurons of each sample: labels stand first.
 #include "nn/sparse_output.hpp"
 
-#include <algorithm>
 #include <cmath>
 
 #include <slidekit/kernels/activation.hpp>
@@ -28,7 +27,7 @@ StepReport take_loss(const Targets& targets,
     report.active = values.size();
     report.labels = labels;
     const float best = kernels::max_value(values.data(), values.size());
-    const float best_label = *std::max_element(values.begin(), values.begin() + labels);
+    const float best_label = kernels::max_value(values.data(), labels);
     report.correct = best_label >= best ? 1 : 0;
 
     double loss = 0;  // weighted
