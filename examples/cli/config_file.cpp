@@ -40,6 +40,13 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kOutputNa
      {"reads", "output-reads"},
      {"lr", "output-lr"}}};
 
+// The flag that a key of [output] stands for.
+std::string flag_of_output(std::string_view key) {
+    for (const auto& [own, flag] : kOutputNames)
+        if (own == key) return std::string(flag);
+    return std::string(key);
+}
+
 bool of_command_line(std::string_view key) {
     return std::find(kCommandLineOnly.begin(), kCommandLineOnly.end(), key) !=
            kCommandLineOnly.end();
@@ -146,13 +153,9 @@ void read_config(const std::string& file, CLI::App& command, TrainOptions& optio
     for (const auto& [key, value] : root) {
         const std::string name(key.str());
         if (name == "output" && value.is_table()) {
-            for (const auto& [own, of] : *value.as_table()) {
-                const auto* const known =
-                    std::find_if(kOutputNames.begin(), kOutputNames.end(), [&](const auto& entry) {
-                        return entry.first == own.str();
-                    });
-                const std::string flag(known == kOutputNames.end() ? own.str() : known->second);
-                reader.set(command, "output." + std::string(own.str()), flag, of);
+            for (const auto& [key_of_output, of] : *value.as_table()) {
+                const std::string own(key_of_output.str());
+                reader.set(command, "output." + own, flag_of_output(own), of);
             }
             continue;
         }

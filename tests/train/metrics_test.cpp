@@ -122,7 +122,7 @@ TEST(Propensities, AreCountedOnAllTrainingPoints) {
 }
 
 TEST(Propensities, AreProbabilitiesForTheSmallestSetsToo) {
-    for (const std::uint64_t points : {0, 1, 2})
+    for (const std::uint64_t points : {0U, 1U, 2U})
         EXPECT_EQ(inverse_propensities(Ids{0, 1}, points), (std::vector<double>{1, 1}));
 }
 
