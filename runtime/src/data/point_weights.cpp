@@ -6,8 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "data/parse_finite.hpp"
 #include "data/printable.hpp"
-#include "data/text_file.hpp"
+#include "data/text_lines.hpp"
 
 namespace slidekit::data {
 
@@ -24,7 +25,7 @@ std::string_view trimmed(std::string_view line) {
 }  // namespace
 
 std::vector<float> read_point_weights(const std::filesystem::path& file, std::uint32_t points) {
-    TextFile text(file);
+    TextLines text(file);
     std::vector<float> weights;
     std::string_view line;
     while (text.next(line)) {

@@ -7,8 +7,9 @@
 
 #include <fmt/format.h>
 
+#include "data/parse_finite.hpp"
 #include "data/printable.hpp"
-#include "data/text_file.hpp"
+#include "data/text_lines.hpp"
 
 namespace slidekit::data {
 
@@ -99,7 +100,7 @@ private:
         return score;
     }
 
-    TextFile text_;
+    TextLines text_;
     std::size_t points_;
     std::uint32_t labels_;
     std::vector<std::size_t> line_of_;  // where a label was last met

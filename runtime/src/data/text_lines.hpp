@@ -26,6 +26,9 @@ public:
     /// False at the end of the text. The line lasts until the next call.
     bool next(std::string_view& line);
 
+    /// Lines given so far: the number of the last.
+    [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
+
     /// Of the line that next() gave: what is wrong with it.
     [[noreturn]] void fail(const std::string& what) const;
     [[noreturn]] void fail_file(const std::string& what) const;
