@@ -44,11 +44,6 @@ const char* needs_memory(const TrainOptions& options) {
     return nullptr;
 }
 
-std::size_t count_met(const std::vector<std::uint32_t>& counts) {
-    return counts.size() -
-           static_cast<std::size_t>(std::count(counts.begin(), counts.end(), std::uint32_t{0}));
-}
-
 }  // namespace
 
 TrainingData::TrainingData(const TrainOptions& options) {
@@ -79,6 +74,7 @@ TrainingData::TrainingData(const TrainOptions& options) {
     }
     set_.emplace(load(options.train, options.cache, summary_ ? &*summary_ : nullptr), options);
     points_ = set_->points();
+    counts_ = data::count_labels(points_);
     source_ = std::make_unique<data::PointsInMemory>(points_);
 }
 
@@ -94,9 +90,9 @@ std::string TrainingData::summarize(const TrainOptions& options) {
     points_.labels = summary_->shape.labels;
     check_options(options, points_.labels);
     const std::uint64_t test = most_bytes(options.test);
-    const std::uint64_t network =
-        nn::Network::bytes(network_config(options, points_, count_met(summary_->label_counts)),
-                           options.training.batch);
+    const std::uint64_t network = nn::Network::bytes(
+        network_config(options, points_, train::met_labels(summary_->label_counts).size()),
+        options.training.batch);
     if (summary_->bytes() + test + network <= available) return {};
     return fmt::format(
         "its points would take {}, the test set at most {}, the network {}, and {} are free",
@@ -129,13 +125,6 @@ void TrainingData::stream(const TrainOptions& options, const std::string& misfit
                text_of(buffer_bytes_));
 }
 
-std::vector<std::uint32_t> TrainingData::counts_by_label() const {
-    if (!set_) return counts_;
-    std::vector<std::uint32_t> counts(points_.labels);
-    for (const std::uint32_t label : points_.label_ids) ++counts[label];
-    return counts;
-}
-
 train::Fields TrainingData::data_fields() const {
     train::Fields fields;
     if (set_) {
@@ -151,22 +140,6 @@ train::Fields TrainingData::data_fields() const {
 
 data::PointsView TrainingData::validation() const {
     return set_ ? set_->validation() : data::PointsView{};
-}
-
-std::vector<std::uint32_t> TrainingData::met_labels() const {
-    const std::vector<std::uint32_t> counts = counts_by_label();
-    std::vector<std::uint32_t> met;
-    for (std::uint32_t label = 0; label < counts.size(); ++label)
-        if (counts[label] > 0) met.push_back(label);
-    return met;
-}
-
-std::vector<std::uint32_t> TrainingData::label_counts(const std::vector<std::uint32_t>& met) const {
-    const std::vector<std::uint32_t> of_label = counts_by_label();
-    std::vector<std::uint32_t> counts;
-    counts.reserve(met.size());
-    for (const std::uint32_t label : met) counts.push_back(of_label[label]);
-    return counts;
 }
 
 MemoryEstimate estimate_memory(std::uint64_t network,

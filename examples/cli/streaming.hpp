@@ -27,12 +27,10 @@ public:
     /// Of points that are streamed: the counts alone, all arrays empty.
     [[nodiscard]] const data::PointsView& points() const noexcept { return points_; }
     [[nodiscard]] data::PointSource& source() noexcept { return *source_; }
-    /// Labels that occur, ascending, and how often each does.
-    [[nodiscard]] std::vector<std::uint32_t> met_labels() const;
-    [[nodiscard]] std::vector<std::uint32_t> label_counts(
-        const std::vector<std::uint32_t>& met) const;
     /// How often each label occurs.
-    [[nodiscard]] std::vector<std::uint32_t> counts_by_label() const;
+    [[nodiscard]] const std::vector<std::uint32_t>& label_counts() const noexcept {
+        return counts_;
+    }
     /// What --validation holds out; no points without it.
     [[nodiscard]] data::PointsView validation() const;
     /// What a checkpoint knows the data by: of streamed points, their labels' counts.
@@ -48,7 +46,7 @@ private:
     std::optional<TrainingSet> set_;
     data::PointsView points_;
     std::unique_ptr<data::PointSource> source_;
-    std::vector<std::uint32_t> counts_;  // of streamed points
+    std::vector<std::uint32_t> counts_;  // by label
     std::uint64_t buffer_bytes_ = 0;
 };
 

@@ -170,10 +170,10 @@ void train(const TrainOptions& options, const std::string& command_line) {
     check_same_widths(options, points, test_set.view());
     check_options(options, points.labels);
 
-    std::vector<std::uint32_t> met = train_set.met_labels();
+    std::vector<std::uint32_t> met = train::met_labels(train_set.label_counts());
     const nn::NetworkConfig config = network_config(options, points, met.size());
     const std::vector<double> inverse = train::inverse_propensities(
-        train_set.counts_by_label(), train_set.points().points, propensity);
+        train_set.label_counts(), train_set.points().points, propensity);
     train::TrainConfig training = train_config(options, met.size());
     training.validation = train_set.validation();
     training.inverse_propensities = inverse;
@@ -188,7 +188,7 @@ void train(const TrainOptions& options, const std::string& command_line) {
     system::Runtime runtime = start_runtime(options.machine);
     say_setup(options, training, config, runtime);
     fmt::print(stderr, "memory estimated: {}\n", memory_text(memory));
-    std::vector<std::uint32_t> counts = train_set.label_counts(met);
+    std::vector<std::uint32_t> counts = train::label_counts(train_set.label_counts(), met);
     nn::Network network(runtime, config, std::move(met), std::move(counts));
     say_pages(runtime);
     train::check_training(network, train_set.source().shape(), test_set.view(), training);

@@ -12,6 +12,12 @@
 
 namespace slidekit::data {
 
+std::vector<std::uint32_t> count_labels(const PointsView& points) {
+    std::vector<std::uint32_t> counts(points.labels);
+    for (const std::uint32_t label : points.label_ids) ++counts[label];
+    return counts;
+}
+
 Dataset::Dataset(std::unique_ptr<Storage> storage) noexcept : storage_(std::move(storage)) {}
 Dataset::Dataset(Dataset&&) noexcept = default;
 Dataset& Dataset::operator=(Dataset&&) noexcept = default;

@@ -536,6 +536,7 @@ void Family::hash_rows(kernels::RowMatrix<const float> rows,
 void Family::hash_nonzeros(kernels::RowMatrix<const float> queries, std::uint32_t* keys) const {
     std::vector<std::uint32_t> ids;
     std::vector<float> values;
+    std::vector<std::uint64_t> scratch;
     for (std::size_t r = 0; r < queries.rows; ++r) {
         ids.clear();
         values.clear();
@@ -544,14 +545,16 @@ void Family::hash_nonzeros(kernels::RowMatrix<const float> queries, std::uint32_
             ids.push_back(c);
             values.push_back(queries.row(r)[c]);
         }
-        hash_sparse({ids.data(), values.data(), ids.size()}, keys + r * config().l);
+        hash_sparse({ids.data(), values.data(), ids.size()}, keys + r * config().l, scratch);
     }
 }
 
-void Family::hash_sparse(kernels::SparseView query, std::uint32_t* keys) const {
+void Family::hash_sparse(kernels::SparseView query,
+                         std::uint32_t* keys,
+                         std::vector<std::uint64_t>& scratch) const {
     const SparseDwtaPlan& plan = std::get<SparseDwtaPlan>(state_->plan);
-    std::vector<std::uint64_t> bins(std::size_t{plan.k} * plan.l);
-    kernels::hash_dwta_sparse(plan, query, keys, bins.data());
+    scratch.resize(std::size_t{plan.k} * plan.l);
+    kernels::hash_dwta_sparse(plan, query, keys, scratch.data());
 }
 
 void Family::hash_queries(kernels::RowMatrix<const float> queries,

@@ -77,7 +77,7 @@ HiddenStack::HiddenStack(system::Runtime& runtime, const NetworkConfig& config)
         const bool sparse = layer.sampled || (lists && i > 0);
         const Precision precision =
             layer.precision.value_or(sparse ? Precision::fp32 : config.precision);
-        const std::string name = i == 0 ? "input" : "hidden" + std::to_string(i + 1);
+        const std::string name = hidden_name(i);
         Stage& stage = *stages_.emplace_back(std::make_unique<Stage>());
         stage.width = layer.width;
         const bool last = i + 1 == config.hidden.size();
@@ -126,9 +126,8 @@ std::vector<Network::HiddenView> HiddenStack::views() {
     for (std::size_t i = 0; i < stages_.size(); ++i) {
         Stage& stage = *stages_[i];
         Parameters& weights = stage.parameters();
-        views.push_back({i == 0 ? "input" : "hidden" + std::to_string(i + 1),
-                         weights,
-                         stage.input ? stage.input->bias() : weights.bias()});
+        views.push_back(
+            {hidden_name(i), weights, stage.input ? stage.input->bias() : weights.bias()});
     }
     return views;
 }
@@ -273,15 +272,9 @@ void HiddenStack::predict(const data::PointsView& points,
             stage.dense->predict(in, given);
         } else {
             if (i > 0) nonzeros.assign(in);
-            for (std::size_t s = 0; s < out.rows; ++s) {
-                const std::size_t begin = points.feature_offsets[first + s];
+            for (std::size_t s = 0; s < out.rows; ++s)
                 stage.sparse->predict(
-                    i > 0 ? nonzeros.view().row(s)
-                          : kernels::SparseView{points.feature_ids.data() + begin,
-                                                points.feature_values.data() + begin,
-                                                points.nnz_of(first + s)},
-                    given.row(s));
-            }
+                    i > 0 ? nonzeros.view().row(s) : features_of(points, first + s), given.row(s));
         }
         below = std::move(values);
         in = {below.data(), out.rows, stage.width, stride};

@@ -13,6 +13,7 @@
 #include <slidekit/system/error.hpp>
 
 #include "nn/finite.hpp"
+#include "nn/sparse_batch.hpp"
 #include "system/task.hpp"
 
 namespace slidekit::nn {
@@ -25,13 +26,6 @@ namespace {
 constexpr float kOne = 1;
 constexpr std::uint32_t kFirst = 0;
 constexpr SparseView kWhole{&kFirst, &kOne, 1};  // a layer of one row, with weight 1
-
-SparseView features_of(const data::PointsView& batch, std::size_t sample) {
-    const std::size_t begin = batch.feature_offsets[sample];
-    return {batch.feature_ids.data() + begin,
-            batch.feature_values.data() + begin,
-            batch.nnz_of(sample)};
-}
 
 // Selection by sample reads 8-bit copies and tables, which stand still in a batch. A scan goes
 // through all rows for many samples at once.
@@ -107,13 +101,7 @@ RowCopies& HogwildStep::copies_of(system::Worker worker) {
 
 // Of the whole batch, while nobody writes.
 void HogwildStep::forward(const Step& step, FirstBad& bad) {
-    constexpr std::size_t kSamplesPerTask = 8;
-    executor_.for_each_piece(
-        step.hidden.rows, kSamplesPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
-            const RowMatrix<float> rows{
-                step.hidden.row(begin), end - begin, step.hidden.dim, step.hidden.stride};
-            if (!input_.forward(step.output.batch, begin, rows)) bad.note(Layer::input);
-        });
+    if (!input_.forward(executor_, step.output.batch, step.hidden)) bad.note(Layer::input);
 }
 
 // Of one sample, while others write.
@@ -135,10 +123,7 @@ void HogwildStep::finish_gradient(const Step& step, std::size_t sample, FirstBad
     const RowMatrix<float> rows = step.output.hidden_gradient;
     float* const gradient = rows.row(sample);
     if (!all_finite(gradient, zeros_.data(), rows.dim)) bad.note(Layer::output);
-    if (step.longest > 0) {
-        const float length = std::sqrt(kernels::dot(gradient, gradient, rows.dim));
-        if (length > step.longest) kernels::scale(step.longest / length, gradient, rows.dim);
-    }
+    if (step.longest > 0) shorten(gradient, rows.dim, step.longest);
     kernels::relu_gradient(step.hidden.row(sample), gradient, rows.dim);
 }
 

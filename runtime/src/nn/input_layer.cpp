@@ -7,6 +7,7 @@
 #include <slidekit/kernels/activation.hpp>
 #include <slidekit/kernels/axpy.hpp>
 
+#include "nn/sparse_batch.hpp"
 #include "system/task.hpp"
 
 namespace slidekit::nn {
@@ -34,13 +35,9 @@ bool InputLayer::forward(const data::PointsView& points,
     const std::span<const float> initial = bias();
     bool finite = true;
     for (std::size_t i = 0; i < hidden.rows; ++i) {
-        const std::size_t begin = points.feature_offsets[first + i];
-        const kernels::SparseView input{points.feature_ids.data() + begin,
-                                        points.feature_values.data() + begin,
-                                        points.nnz_of(first + i)};
         float* out = hidden.row(i);
         std::copy(initial.begin(), initial.end(), out);
-        rows_.bag_rows(input, out);
+        rows_.bag_rows(features_of(points, first + i), out);
         finite = finite && all_finite(out, zeros_.data(), hidden.dim);
         kernels::relu(out, hidden.dim);
     }

@@ -147,6 +147,10 @@ Optimizer optimizer_of(const NetworkConfig& config, std::size_t layer) {
     return config.hidden[layer].optimizer.value_or(config.optimizer);
 }
 
+std::string hidden_name(std::size_t layer) {
+    return layer == 0 ? "input" : "hidden" + std::to_string(layer + 1);
+}
+
 bool output_reads_lists(const NetworkConfig& config) {
     constexpr std::uint32_t kWidestMatrix = 512;
     const HiddenLayer& last = config.hidden.back();
@@ -293,20 +297,16 @@ struct Network::State {
     }
 
     // Shortens the gradient of a sample's own loss, which is batch times its share of the batch's.
-    static void clip(float* row, std::size_t dim, std::size_t samples, float norm) {
-        const float most = norm / static_cast<float>(samples);
-        const float length = std::sqrt(kernels::dot(row, row, dim));
-        if (length > most) kernels::scale(most / length, row, dim);
-    }
     void clip(std::size_t samples, float norm) {
+        const float longest = norm / static_cast<float>(samples);
         if (hidden.sparse()) {
             const std::span<float> gradient = hidden.lists_gradient();
             for (const SlotRun run : hidden.lists().runs)
-                clip(gradient.data() + run.first, run.count, samples, norm);
+                shorten(gradient.data() + run.first, run.count, longest);
             return;
         }
         const RowMatrix<float> rows = hidden.matrix_gradient();
-        for (std::size_t s = 0; s < samples; ++s) clip(rows.row(s), rows.dim, samples, norm);
+        for (std::size_t s = 0; s < samples; ++s) shorten(rows.row(s), rows.dim, longest);
     }
     [[nodiscard]] bool gradient_finite(std::size_t samples) {
         if (zeros.size() < config.hidden.last_width()) zeros.resize(config.hidden.last_width());

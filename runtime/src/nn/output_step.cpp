@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
+#include <slidekit/kernels/activation.hpp>
 #include <slidekit/kernels/axpy.hpp>
+#include <slidekit/kernels/dot.hpp>
 
 namespace slidekit::nn {
 
@@ -38,6 +41,11 @@ void PieceGradients::sum_into(system::Executor& executor,
                 }
             }
         });
+}
+
+void shorten(float* vector, std::size_t dim, float longest) noexcept {
+    const float length = std::sqrt(kernels::dot(vector, vector, dim));
+    if (length > longest) kernels::scale(longest / length, vector, dim);
 }
 
 namespace {

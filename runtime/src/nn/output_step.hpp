@@ -45,6 +45,9 @@ private:
     std::vector<float> buffers_;
 };
 
+/// Scales a vector down to this length where it is longer.
+void shorten(float* vector, std::size_t dim, float longest) noexcept;
+
 /// Seconds since the last call (or the making) of a stage clock.
 class StageClock {
 public:

@@ -18,10 +18,6 @@ using kernels::RowMatrix;
 
 namespace {
 
-// Weight of the newest batch in the running mean of the activations: about ten batches of memory,
-// short against the drift of the activations and long against the noise of a small batch.
-constexpr float kMeanRate = 0.1F;
-
 // `positions` are of the best values, ascending. Where more are as good as the least of them, those
 // of the lowest ids are taken instead of the first: what other shards have does not count then.
 template <class T>
@@ -68,7 +64,7 @@ Retrieval::Retrieval(system::Runtime& runtime,
       blocks_(blocks),
       exchange_(exchange),
       tables_(runtime, parameters, config, std::move(met), seed, blocks, exchange),
-      mean_activation_(parameters.dim()) {
+      centre_(parameters.dim()) {
     if (config.rank == Rank::dot || uses_scan(config.sampling))
         rank_rows_.emplace(runtime,
                            parameters.rows(),
@@ -126,25 +122,16 @@ void Retrieval::copy(std::uint32_t id, float* scratch) noexcept {
 // ---- queries ----
 
 void Retrieval::observe(RowMatrix<const float> hidden) {
-    if (config_.centre == Centre::off) return;
-    const float rate = mean_activation_known_ ? kMeanRate : 1.0F;
-    mean_activation_known_ = true;
-    kernels::scale(1 - rate, mean_activation_.data(), hidden.dim);
-    const float weight = rate / static_cast<float>(hidden.rows);
-    for (std::size_t s = 0; s < hidden.rows; ++s)
-        kernels::axpy(weight, hidden.row(s), mean_activation_.data(), hidden.dim);
+    if (config_.centre == Centre::on) centre_.observe(hidden);
 }
 
-void Retrieval::set_query_centre(std::span<const float> centre) {
-    std::copy_n(centre.begin(), mean_activation_.size(), mean_activation_.begin());
-    mean_activation_known_ = true;
-}
+void Retrieval::set_query_centre(std::span<const float> centre) { centre_.set(centre); }
 
 void Retrieval::hash_queries(RowMatrix<const float> hidden,
                              std::uint32_t* keys,
                              Query& query) const noexcept {
     tables_.family().hash_queries(hidden,
-                                  config_.centre == Centre::on ? mean_activation_.data() : nullptr,
+                                  config_.centre == Centre::on ? centre_.mean().data() : nullptr,
                                   keys,
                                   query.hash.data());
 }
@@ -317,8 +304,7 @@ void Retrieval::rank(std::span<const std::uint32_t> few,
 void Retrieval::visit_state(StateVisitor& state, const std::string& name) {
     if (uses_tables(config_.sampling)) tables_.visit_state(state, name + ".tables");
     if (rank_rows_) rank_rows_->visit_state(state, name);
-    state.values(name + ".query_centre", std::span(mean_activation_));
-    state.numbers(name + ".query_centre_known", mean_activation_known_);
+    centre_.visit_state(state, name);
 }
 
 // ---- quality ----

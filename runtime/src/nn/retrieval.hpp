@@ -20,6 +20,7 @@
 #include "nn/blocks.hpp"
 #include "nn/exchange.hpp"
 #include "nn/found.hpp"
+#include "nn/query_centre.hpp"
 #include "nn/rank_rows.hpp"
 #include "nn/row_tables.hpp"
 
@@ -72,7 +73,7 @@ public:
     /// Moves the queries' centre towards the mean of these activations.
     void observe(kernels::RowMatrix<const float> hidden);
     /// The queries' centre: what observe() has made of it, or a known one. Requires: dim elements.
-    [[nodiscard]] std::span<const float> query_centre() const noexcept { return mean_activation_; }
+    [[nodiscard]] std::span<const float> query_centre() const noexcept { return centre_.mean(); }
     void set_query_centre(std::span<const float> centre);
 
     /// Keys of all queries, which are activations or weight rows: by lsh::Family::hash_queries.
@@ -165,8 +166,7 @@ private:
     const Exchange& exchange_;
     RowTables tables_;
     std::optional<RankRows> rank_rows_;
-    std::vector<float> mean_activation_;
-    bool mean_activation_known_ = false;
+    QueryCentre centre_;
 };
 
 }  // namespace slidekit::nn

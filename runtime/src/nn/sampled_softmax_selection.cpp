@@ -7,6 +7,7 @@
 #include <slidekit/system/error.hpp>
 #include <slidekit/system/random.hpp>
 
+#include "nn/draws.hpp"
 #include "nn/sampled_softmax.hpp"
 #include "system/task.hpp"
 
@@ -215,16 +216,7 @@ void SampledSoftmax::choose_for(const OutputStep& step, std::size_t sample, Choo
     for (const Found& found : chooser.found) add(found.id);
     const std::size_t retrieved = picked.size() - own;
 
-    system::Stream stream(seed_, system::Purpose::batch_negatives, step.step, sample);
-    for (std::uint32_t i = 0; i < config_.mix.batch; ++i) {
-        const std::uint32_t other =
-            labelled_[stream.below(static_cast<std::uint32_t>(labelled_.size()))];
-        const std::span<const std::uint32_t> theirs = batch.labels_of(other);
-        add(theirs[stream.below(static_cast<std::uint32_t>(theirs.size()))]);
-    }
-    system::Stream shared(
-        seed_, system::Purpose::uniform_negatives, step.step, sample / config_.mix.uniform_group);
-    for (std::uint32_t i = 0; i < config_.mix.uniform; ++i) add(shared.below(parameters_.rows()));
+    draw_neurons(config_.mix, seed_, step.step, sample, &batch, labelled_, parameters_.rows(), add);
     bin(sample, own, retrieved, chooser);
 
     StepReport& report = sample_reports_[sample];

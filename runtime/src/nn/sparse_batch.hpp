@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include <slidekit/data/dataset.hpp>
 #include <slidekit/kernels/views.hpp>
 
 #include "nn/grouping.hpp"
@@ -25,6 +26,15 @@ struct SparseBatch {
         return {ids.data() + runs[s].first, values.data() + runs[s].first, runs[s].count};
     }
 };
+
+/// The features of one point.
+[[nodiscard]] inline kernels::SparseView features_of(const data::PointsView& points,
+                                                     std::size_t point) noexcept {
+    const std::size_t begin = points.feature_offsets[point];
+    return {points.feature_ids.data() + begin,
+            points.feature_values.data() + begin,
+            points.nnz_of(point)};
+}
 
 /// Sparse vectors that are made here: of a matrix, what is not zero.
 class SparseRows {

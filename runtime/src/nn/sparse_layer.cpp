@@ -13,6 +13,7 @@
 #include <slidekit/system/error.hpp>
 #include <slidekit/system/random.hpp>
 
+#include "nn/draws.hpp"
 #include "nn/exchange.hpp"
 #include "nn/finite.hpp"
 #include "system/task.hpp"
@@ -25,7 +26,6 @@ using kernels::SparseView;
 namespace {
 
 constexpr std::size_t kSamplesPerTask = 16;  // as many as one call hashes
-constexpr float kMeanRate = 0.1F;            // as in Retrieval
 
 bool lists_coordinates(const LshOutput& config) {
     return config.hash.family == lsh::HashFamily::sparse_dwta;
@@ -46,7 +46,8 @@ struct SparseLayer::Scratch {
     lsh::Candidates candidates;
     std::vector<std::uint32_t> keys;  // of kSamplesPerTask queries
     std::vector<float> hash;
-    std::vector<float> queries;  // the same, as dense rows
+    std::vector<std::uint64_t> bins;  // of sparse DWTA
+    std::vector<float> queries;       // the same, as dense rows
     std::vector<float> scores;
     std::vector<std::uint32_t> positions;
     lsh::StampSet listed;  // coordinates that a neuron's samples list...
@@ -66,7 +67,7 @@ SparseLayer::SparseLayer(system::Runtime& runtime,
       config_(sampled),
       seed_(seed),
       blocks_(rows.rows(), 1),
-      mean_(rows.dim()),
+      centre_(rows.dim()),
       all_(rows.rows()),
       scratch_(executor_.threads()) {
     std::iota(all_.begin(), all_.end(), 0U);
@@ -94,17 +95,6 @@ std::uint32_t SparseLayer::capacity(std::size_t labels) const noexcept {
     return static_cast<std::uint32_t>(std::min<std::uint64_t>(most, rows_.rows()));
 }
 
-void SparseLayer::observe(const SparseBatch& in) {
-    if (!tables_ || config_->centre == Centre::off || lists_coordinates(*config_)) return;
-    const float rate = std::exchange(mean_known_, true) ? kMeanRate : 1.0F;
-    kernels::scale(1 - rate, mean_.data(), mean_.size());
-    const float weight = rate / static_cast<float>(in.rows());
-    for (std::size_t s = 0; s < in.rows(); ++s) {
-        const SparseView row = in.row(s);
-        for (std::size_t i = 0; i < row.nnz; ++i) mean_[row.ids[i]] += weight * row.values[i];
-    }
-}
-
 // Keys of samples begin .. end - 1.
 void SparseLayer::hash(const SparseBatch& in,
                        std::size_t begin,
@@ -115,7 +105,7 @@ void SparseLayer::hash(const SparseBatch& in,
     scratch.keys.resize((end - begin) * each);
     if (lists_coordinates(*config_)) {
         for (std::size_t s = begin; s < end; ++s)
-            family.hash_sparse(in.row(s), scratch.keys.data() + (s - begin) * each);
+            family.hash_sparse(in.row(s), scratch.keys.data() + (s - begin) * each, scratch.bins);
         return;
     }
     const std::size_t stride = padded_stride(in.dim);
@@ -128,7 +118,7 @@ void SparseLayer::hash(const SparseBatch& in,
             queries.row(s - begin)[row.ids[i]] += row.values[i];
     }
     family.hash_queries(queries,
-                        config_->centre == Centre::on ? mean_.data() : nullptr,
+                        config_->centre == Centre::on ? centre_.mean().data() : nullptr,
                         scratch.keys.data(),
                         scratch.hash.data());
 }
@@ -197,16 +187,7 @@ void SparseLayer::choose(const SparseBatch& in,
         } else if (config_->sampling == Sampling::exact && config_->mix.lsh > 0) {
             add_best(in.row(sample), all_, scratch);
         }
-        system::Stream stream(seed_, system::Purpose::batch_negatives, step, sample);
-        for (std::uint32_t i = 0; i < config_->mix.batch; ++i) {
-            const std::uint32_t other =
-                labelled_[stream.below(static_cast<std::uint32_t>(labelled_.size()))];
-            const std::span<const std::uint32_t> theirs = labels->labels_of(other);
-            add(theirs[stream.below(static_cast<std::uint32_t>(theirs.size()))]);
-        }
-        system::Stream shared(
-            seed_, system::Purpose::uniform_negatives, step, sample / config_->mix.uniform_group);
-        for (std::uint32_t i = 0; i < config_->mix.uniform; ++i) add(shared.below(rows_.rows()));
+        draw_neurons(config_->mix, seed_, step, sample, labels, labelled_, rows_.rows(), add);
     }
     runs_[sample].count = static_cast<std::uint32_t>(picked.size());
     std::copy(picked.begin(), picked.end(), ids_.begin() + runs_[sample].first);
@@ -219,7 +200,8 @@ bool SparseLayer::forward(const SparseBatch& in,
                           StepReport& report) {
     static const system::TaskName kTask("sparse_forward");
     const system::Task stage(kTask);
-    observe(in);
+    if (tables_ && config_->centre == Centre::on && !lists_coordinates(*config_))
+        centre_.observe(in);
     runs_.resize(in.rows());
     found_.resize(in.rows());
     labelled_.clear();
@@ -346,8 +328,7 @@ void SparseLayer::update(const SparseBatch& in,
 void SparseLayer::visit_state(StateVisitor& state, const std::string& name) {
     if (!tables_) return;
     tables_->visit_state(state, name + ".tables");
-    state.values(name + ".query_centre", std::span(mean_));
-    state.numbers(name + ".query_centre_known", mean_known_);
+    centre_.visit_state(state, name);
 }
 
 // ---- prediction ----

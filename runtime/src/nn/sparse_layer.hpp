@@ -20,6 +20,7 @@
 
 #include "nn/blocks.hpp"
 #include "nn/grouping.hpp"
+#include "nn/query_centre.hpp"
 #include "nn/row_tables.hpp"
 #include "nn/sparse_batch.hpp"
 
@@ -44,7 +45,7 @@ public:
     [[nodiscard]] bool has_tables() const noexcept { return tables_.has_value(); }
     [[nodiscard]] RowTables& row_tables() noexcept { return *tables_; }
     [[nodiscard]] const RowTables& row_tables() const noexcept { return *tables_; }
-    [[nodiscard]] std::span<const float> query_centre() const noexcept { return mean_; }
+    [[nodiscard]] std::span<const float> query_centre() const noexcept { return centre_.mean(); }
 
     /// Chooses each sample's neurons and computes their pre-activations. `labels`: of an output
     /// layer: labels are active and come first, and a sample without any has no active neuron.
@@ -81,7 +82,6 @@ private:
     struct Scratch;
 
     [[nodiscard]] std::uint32_t capacity(std::size_t labels) const noexcept;
-    void observe(const SparseBatch& in);
     void hash(const SparseBatch& in, std::size_t begin, std::size_t end, Scratch& scratch) const;
     void choose(const SparseBatch& in,
                 std::size_t sample,
@@ -108,8 +108,7 @@ private:
     std::uint64_t seed_;
     Blocks blocks_;
     std::optional<RowTables> tables_;
-    std::vector<float> mean_;  // running, of the input: the queries' centre
-    bool mean_known_ = false;
+    QueryCentre centre_;
     std::vector<std::uint32_t> all_;  // ids
 
     // One step's working set.

@@ -21,9 +21,7 @@ std::vector<double> inverse_propensities(std::span<const std::uint32_t> counts,
 
 std::vector<double> inverse_propensities(const data::PointsView& training,
                                          const PropensityModel& model) {
-    std::vector<std::uint32_t> counts(training.labels);
-    for (const std::uint32_t label : training.label_ids) ++counts[label];
-    return inverse_propensities(counts, training.points, model);
+    return inverse_propensities(data::count_labels(training), training.points, model);
 }
 
 MetricSums::MetricSums(std::span<const std::uint32_t> depths,

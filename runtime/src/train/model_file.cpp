@@ -15,6 +15,8 @@
 #include <slidekit/data/tensor_file.hpp>
 #include <slidekit/system/error.hpp>
 
+#include "train/names.hpp"
+
 namespace slidekit::train {
 
 namespace {
@@ -26,11 +28,6 @@ constexpr const char* kActiveKey = "active";
 constexpr const char* kRows = "retrieval.rows";
 constexpr const char* kCentre = "retrieval.centre";
 
-// In the order of lsh::HashFamily, lsh::Packing and nn::Centre.
-constexpr std::array kFamilies = {
-    "simhash", "hadamard", "dwta", "wta", "doph", "pstable", "crosspolytope", "sparse-dwta"};
-constexpr std::array kPackings = {"concat", "slide-compat"};
-constexpr std::array kCentres = {"on", "off"};
 constexpr std::uint32_t kMostCodes = 64;
 
 std::string output_name(const nn::OutputConfig& output) {
@@ -258,7 +255,7 @@ nn::Network load_model(system::Runtime& runtime, const std::filesystem::path& fi
     std::uint64_t inputs = shape.features;
     for (const nn::HiddenLayer& layer : shape.hidden) {
         const bool first = hidden.empty();
-        const std::string name = first ? "input" : "hidden" + std::to_string(hidden.size() + 1);
+        const std::string name = nn::hidden_name(hidden.size());
         const bool by_input = first && !layer.sampled;
         hidden.push_back(
             {by_input ? find(name, inputs, layer.width) : find(name, layer.width, inputs),

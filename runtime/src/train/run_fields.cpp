@@ -8,16 +8,13 @@
 #include <fmt/format.h>
 
 #include "data/checksum.hpp"
+#include "train/names.hpp"
 
 namespace slidekit::train {
 
 namespace {
 
-// In the order of their enums, spelt as the program's flags have them.
-constexpr std::array kFamilies = {
-    "simhash", "hadamard", "dwta", "wta", "doph", "pstable", "crosspolytope", "sparse-dwta"};
-constexpr std::array kPackings = {"concat", "slide-compat"};
-constexpr std::array kCentres = {"on", "off"};
+// As those of names.hpp.
 constexpr std::array kRanks = {"dot", "dot-fp32", "count"};
 constexpr std::array kPolicies = {"reservoir", "fifo"};
 constexpr std::array kSamplings = {

@@ -409,24 +409,28 @@ TrainResult train(nn::Network& network,
     return Loop(network, train_points, test_points, config, observer).run();
 }
 
+std::vector<std::uint32_t> met_labels(std::span<const std::uint32_t> counts) {
+    std::vector<std::uint32_t> met;
+    for (std::uint32_t label = 0; label < counts.size(); ++label)
+        if (counts[label] > 0) met.push_back(label);
+    return met;
+}
+
 std::vector<std::uint32_t> met_labels(const data::PointsView& points) {
-    std::vector<bool> met(points.labels);
-    for (const std::uint32_t label : points.label_ids) met[label] = true;
-    std::vector<std::uint32_t> ids;
-    for (std::uint32_t label = 0; label < points.labels; ++label) {
-        if (met[label]) ids.push_back(label);
-    }
-    return ids;
+    return met_labels(data::count_labels(points));
+}
+
+std::vector<std::uint32_t> label_counts(std::span<const std::uint32_t> counts,
+                                        const std::vector<std::uint32_t>& met) {
+    std::vector<std::uint32_t> of_met;
+    of_met.reserve(met.size());
+    for (const std::uint32_t label : met) of_met.push_back(counts[label]);
+    return of_met;
 }
 
 std::vector<std::uint32_t> label_counts(const data::PointsView& points,
                                         const std::vector<std::uint32_t>& met) {
-    std::vector<std::uint32_t> of_label(points.labels);
-    for (const std::uint32_t label : points.label_ids) ++of_label[label];
-    std::vector<std::uint32_t> counts;
-    counts.reserve(met.size());
-    for (const std::uint32_t label : met) counts.push_back(of_label[label]);
-    return counts;
+    return label_counts(data::count_labels(points), met);
 }
 
 }  // namespace slidekit::train

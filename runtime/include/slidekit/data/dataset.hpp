@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include <slidekit/kernels/export.hpp>
 
@@ -34,6 +35,9 @@ struct PointsView {
         return feature_offsets[point + 1] - feature_offsets[point];
     }
 };
+
+/// How often each label occurs, by label.
+[[nodiscard]] SLIDEKIT_API std::vector<std::uint32_t> count_labels(const PointsView& points);
 
 /// How a data set came about, for the run log and for `inspect`.
 struct DatasetReport {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include <slidekit/kernels/export.hpp>
 #include <slidekit/kernels/hash.hpp>
@@ -80,8 +81,10 @@ public:
                       float* scratch) const noexcept;
 
     /// Keys of a sparse query: keys[table], from the coordinates that it lists alone. Requires: the
-    /// family sparse_dwta.
-    void hash_sparse(kernels::SparseView query, std::uint32_t* keys) const;
+    /// family sparse_dwta. scratch grows as needed.
+    void hash_sparse(kernels::SparseView query,
+                     std::uint32_t* keys,
+                     std::vector<std::uint64_t>& scratch) const;
 
 private:
     void hash_nonzeros(kernels::RowMatrix<const float> queries, std::uint32_t* keys) const;

@@ -154,6 +154,8 @@ enum class Loss { softmax, sigmoid, squared };
 struct NetworkConfig;
 /// Of a layer: a hidden one by its place, or the output behind them.
 [[nodiscard]] SLIDEKIT_API Optimizer optimizer_of(const NetworkConfig& config, std::size_t layer);
+/// What the weights of a hidden layer are called, in regions and files: "input", "hidden2"...
+[[nodiscard]] SLIDEKIT_API std::string hidden_name(std::size_t layer);
 /// Whether the output layer reads lists of active neurons; see NetworkConfig::lists_to_output.
 [[nodiscard]] SLIDEKIT_API bool output_reads_lists(const NetworkConfig& config);
 
@@ -384,7 +386,7 @@ public:
     /// features.
     template <class Weights, class Bias>
     struct BasicHiddenView {
-        std::string name;  // "input", "hidden2", "hidden3"...
+        std::string name;  // see hidden_name()
         Weights& weights;
         std::span<Bias> bias;
     };

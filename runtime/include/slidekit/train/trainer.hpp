@@ -179,9 +179,15 @@ SLIDEKIT_API TrainResult train(nn::Network& network,
 
 /// Neurons whose label occurs in the data, ascending: those that the tables shall hold.
 [[nodiscard]] SLIDEKIT_API std::vector<std::uint32_t> met_labels(const data::PointsView& points);
+/// The same from how often each label occurs.
+[[nodiscard]] SLIDEKIT_API std::vector<std::uint32_t> met_labels(
+    std::span<const std::uint32_t> counts);
 
 /// How often each of the labels `met` (all that occur, ascending) occurs in the data.
 [[nodiscard]] SLIDEKIT_API std::vector<std::uint32_t> label_counts(
     const data::PointsView& points, const std::vector<std::uint32_t>& met);
+/// The same from how often each label occurs.
+[[nodiscard]] SLIDEKIT_API std::vector<std::uint32_t> label_counts(
+    std::span<const std::uint32_t> counts, const std::vector<std::uint32_t>& met);
 
 }  // namespace slidekit::train
