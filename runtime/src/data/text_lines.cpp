@@ -12,6 +12,8 @@
 
 #include <slidekit/system/error.hpp>
 
+#include "data/mapped_file.hpp"
+
 namespace slidekit::data {
 
 namespace {
@@ -20,6 +22,7 @@ constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
 constexpr std::size_t kLongestLineBytes = std::size_t{64} << 20;
 
 gzFile open_text(const std::filesystem::path& file) {
+    (void)identify(file);  // refuses a folder, which can be opened, and a pipe
     const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
     if (descriptor < 0) return nullptr;
     // Read ahead further; what is read stays in the page cache as long as others leave it there.
