@@ -132,8 +132,6 @@ std::string call_name(const SystemCall& call) {
                            : fmt::format("{} refused ({})", call.name, std::strerror(call.error));
 }
 
-std::string size_text(std::uint64_t bytes) { return bytes_text(static_cast<double>(bytes)); }
-
 std::string pool_text(const HugetlbPool& pool) {
     return fmt::format("hugetlb {} {} of {} free",
                        pool.page_bytes >= 1U << 30 ? fmt::format("{}G", pool.page_bytes >> 30)
@@ -158,8 +156,8 @@ std::string domain_line(const Examination& seen, std::size_t d) {
                                    domain.tbb_id,
                                    domain.package,
                                    ranges_text(domain.cpus),
-                                   size_text(domain.bytes));
-    if (node.free_bytes) line += fmt::format(" ({} free)", size_text(*node.free_bytes));
+                                   bytes_text(domain.bytes));
+    if (node.free_bytes) line += fmt::format(" ({} free)", bytes_text(*node.free_bytes));
     for (const HugetlbPool& pool : node.pools)
         if (pool.pages > 0) line += ", " + pool_text(pool);
     if (node.distances.size() > 1)
@@ -171,12 +169,12 @@ std::string probe_line(const Probe& probe) {
     if (!probe.error.empty()) return probe.error;
     const system::RegionReport& region = probe.region;
     std::string line = fmt::format(
-        "{} on {}", size_text(region.mapped_bytes), system::backing_name(region.backing));
+        "{} on {}", bytes_text(region.mapped_bytes), system::backing_name(region.backing));
     for (const system::NodeBytes& part : region.found.nodes)
-        line += fmt::format(", {} on node {}", size_text(part.bytes), number(part.node));
+        line += fmt::format(", {} on node {}", bytes_text(part.bytes), number(part.node));
     return line + fmt::format("; {} misplaced, {} unknown (verified by {})",
-                              size_text(region.found.misplaced_bytes),
-                              size_text(region.found.unverified_bytes),
+                              bytes_text(region.found.misplaced_bytes),
+                              bytes_text(region.found.unverified_bytes),
                               system::verified_name(region.found.verified));
 }
 
@@ -203,11 +201,11 @@ std::string processors_line(const Examination& seen) {
 std::string memory_line(const Examination& seen) {
     const MachineState& machine = seen.machine;
     const auto limit = [](const std::optional<std::uint64_t>& bytes) {
-        return bytes ? size_text(*bytes) : "none";
+        return bytes ? bytes_text(*bytes) : "none";
     };
     return fmt::format(
         "{} of {} can be had; memory.max {}, RLIMIT_AS {}, RLIMIT_DATA {}, RLIMIT_MEMLOCK {}",
-        size_text(seen.available_bytes),
+        bytes_text(seen.available_bytes),
         limit(machine.memory_bytes),
         limit(seen.topology.memory_max),
         limit(machine.rlimit_as),
@@ -279,7 +277,7 @@ std::string doctor_page(const Examination& seen, const std::vector<Finding>& fin
         line("memory only",
              fmt::format("node {}, {}, nearest to domain {}",
                          number(memory.os_node),
-                         size_text(memory.bytes),
+                         bytes_text(memory.bytes),
                          memory.nearest));
     }
     line("memory", memory_line(seen));

@@ -27,8 +27,6 @@ constexpr const char* kUnset =
 constexpr const char* kAllowNuma =
     "docker run --cap-add SYS_NICE, or a seccomp profile that allows it";
 
-std::string size_text(std::uint64_t bytes) { return bytes_text(static_cast<double>(bytes)); }
-
 bool any_memory(const Examination& seen) {
     return std::any_of(seen.probes.begin(), seen.probes.end(), [](const Probe& probe) {
         return probe.error.empty();
@@ -106,7 +104,7 @@ void judge_topology(const Examination& seen, Findings& findings) {
         findings.push_back({Severity::info,
                             fmt::format("node {} has memory ({}) but no processors",
                                         static_cast<int>(memory.os_node),
-                                        size_text(memory.bytes)),
+                                        bytes_text(memory.bytes)),
                             "it is not used unless the nodes with processors are full",
                             fmt::format("numactl --preferred={} slidekit ... to try it",
                                         static_cast<int>(memory.os_node))});
@@ -156,8 +154,8 @@ void judge_limits(const Examination& seen, Findings& findings) {
     const bool by_cgroup = seen.topology.memory_max.has_value();
     findings.push_back({Severity::info,
                         fmt::format("{} of {} free can be used, by {}",
-                                    size_text(seen.available_bytes),
-                                    size_text(free),
+                                    bytes_text(seen.available_bytes),
+                                    bytes_text(free),
                                     by_cgroup ? "the cgroup's memory limit" : "ulimit"),
                         "a model that is larger is refused",
                         by_cgroup ? "raise memory.max of the container or job (docker run -m)"
@@ -217,8 +215,8 @@ void judge_probes(const Examination& seen, Findings& findings) {
             findings.push_back({Severity::degraded,
                                 fmt::format("domain {}: {} of {} are not on node {}{}",
                                             d,
-                                            size_text(found.misplaced_bytes),
-                                            size_text(probe.region.mapped_bytes),
+                                            bytes_text(found.misplaced_bytes),
+                                            bytes_text(probe.region.mapped_bytes),
                                             static_cast<int>(seen.topology.domains[d].os_node),
                                             placing_steps(probe.region)),
                                 kRemoteCost,
@@ -231,8 +229,8 @@ void judge_probes(const Examination& seen, Findings& findings) {
                                 fmt::format("domain {}: the kernel does not tell where {} of {} "
                                             "stand",
                                             d,
-                                            size_text(found.unverified_bytes),
-                                            size_text(probe.region.mapped_bytes)),
+                                            bytes_text(found.unverified_bytes),
+                                            bytes_text(probe.region.mapped_bytes)),
                                 "memory on the wrong node would not be noticed",
                                 kAllowNuma});
         }

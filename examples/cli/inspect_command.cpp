@@ -51,7 +51,7 @@ void inspect_tensors(const std::string& name) {
                    tensor.name,
                    tensor.dtype,
                    fmt::join(tensor.shape, " x "),
-                   bytes_text(static_cast<double>(tensor.bytes)));
+                   bytes_text(tensor.bytes));
         bytes += static_cast<double>(tensor.bytes);
     }
     fmt::print("{} tensors, {}\n", file.tensors().size(), bytes_text(bytes));

@@ -156,11 +156,11 @@ std::vector<std::uint32_t> parse_depths(const std::string& text) {
 }
 
 void add_cache_option(CLI::App& command, data::CachePolicy& cache) {
-    static const std::map<std::string, data::CachePolicy> kPolicies = {
+    static const std::map<std::string, data::CachePolicy> kCachePolicies = {
         {"use", data::CachePolicy::use}, {"ignore", data::CachePolicy::ignore}};
     command
         .add_option("--cache", cache, "use or ignore the binary cache FILE.cache beside a data set")
-        ->transform(CLI::CheckedTransformer(kPolicies).description(""))
+        ->transform(CLI::CheckedTransformer(kCachePolicies).description(""))
         ->default_str("use");
 }
 
@@ -270,6 +270,8 @@ void check_writable(const std::string& file) {
     ::close(descriptor);
     if (!existed) ::unlink(file.c_str());
 }
+
+std::string bytes_text(std::uint64_t bytes) { return bytes_text(static_cast<double>(bytes)); }
 
 std::string bytes_text(double bytes) {
     if (bytes >= 1e9) return fmt::format("{:.2f} GB", bytes / 1e9);

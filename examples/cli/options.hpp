@@ -70,5 +70,6 @@ void check_writable(const std::string& file);
 
 /// 1.2 GB, 34 MB, 5 kB.
 [[nodiscard]] std::string bytes_text(double bytes);
+[[nodiscard]] std::string bytes_text(std::uint64_t bytes);
 
 }  // namespace slidekit::cli

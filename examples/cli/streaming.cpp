@@ -16,8 +16,6 @@ namespace slidekit::cli {
 
 namespace {
 
-std::string text_of(std::uint64_t bytes) { return bytes_text(static_cast<double>(bytes)); }
-
 /// Bytes that a text's points take in memory at most, by its size alone; 0 where it is missing,
 /// which loading will say. A point takes 16 bytes and its line one at least, a feature 8 and 4, and
 /// arrays that grow are there twice for a while; texts compress to a third, seldom to a tenth.
@@ -96,10 +94,10 @@ std::string TrainingData::summarize(const TrainOptions& options) {
     if (summary_->bytes() + test + network <= available) return {};
     return fmt::format(
         "its points would take {}, the test set at most {}, the network {}, and {} are free",
-        text_of(summary_->bytes()),
-        text_of(test),
-        text_of(network),
-        text_of(available));
+        bytes_text(summary_->bytes()),
+        bytes_text(test),
+        bytes_text(network),
+        bytes_text(available));
 }
 
 void TrainingData::stream(const TrainOptions& options, const std::string& misfit) {
@@ -122,7 +120,7 @@ void TrainingData::stream(const TrainOptions& options, const std::string& misfit
                options.train,
                source_->order(),
                shape.points,
-               text_of(buffer_bytes_));
+               bytes_text(buffer_bytes_));
 }
 
 train::Fields TrainingData::data_fields() const {
@@ -158,21 +156,21 @@ void check_memory(const MemoryEstimate& estimate) {
                 "memory",
                 fmt::format("this network takes {}{}, {} are free; lower --hidden or --hash-l, "
                             "or use --optimizer sgd{}",
-                            text_of(estimate.network),
-                            streamed ? ", the shuffle buffer " + text_of(estimate.shuffle_buffer)
+                            bytes_text(estimate.network),
+                            streamed ? ", the shuffle buffer " + bytes_text(estimate.shuffle_buffer)
                                      : std::string(),
-                            text_of(estimate.available),
+                            bytes_text(estimate.available),
                             streamed ? ", or lower --shuffle-buffer" : ""));
 }
 
 std::string memory_text(const MemoryEstimate& estimate) {
     return fmt::format("network {}, points {}{}; {} are free beside the points",
-                       text_of(estimate.network),
-                       text_of(estimate.data),
+                       bytes_text(estimate.network),
+                       bytes_text(estimate.data),
                        estimate.shuffle_buffer > 0
-                           ? ", shuffle buffer " + text_of(estimate.shuffle_buffer)
+                           ? ", shuffle buffer " + bytes_text(estimate.shuffle_buffer)
                            : std::string(),
-                       text_of(estimate.available));
+                       bytes_text(estimate.available));
 }
 
 nlohmann::ordered_json memory_json(const MemoryEstimate& estimate) {

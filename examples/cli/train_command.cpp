@@ -50,8 +50,8 @@ void check_tables(const nn::NetworkConfig& config, std::size_t met) {
                 fmt::format("{} tables of --hash-k {} take {}, {} are free; lower one of the two",
                             lsh->hash.l,
                             lsh->hash.k,
-                            bytes_text(static_cast<double>(needed)),
-                            bytes_text(static_cast<double>(available))));
+                            bytes_text(needed),
+                            bytes_text(available)));
 }
 
 void say_setup(const TrainOptions& options,

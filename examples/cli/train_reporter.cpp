@@ -203,7 +203,7 @@ void print_result(const std::string& output,
         100 * metrics.recall[kAt5],
         metrics.psp.empty() ? "-" : fmt::format("{:.2f}", 100 * metrics.psp[kAt5]),
         share,
-        bytes_text(static_cast<double>(system::peak_rss_bytes())),
+        bytes_text(system::peak_rss_bytes()),
         result.out_of_time ? "  (stopped by --max-seconds)" : "",
         result.stopped_early ? "  (stopped by --early-stop)" : "");
 }

@@ -25,8 +25,7 @@ namespace {
 
 constexpr std::array<char, 8> kMagic = {'S', 'L', 'K', 'C', 'A', 'C', 'H', 'E'};
 constexpr std::uint64_t kVersion = 2;
-constexpr std::size_t kAlignment = 64;
-constexpr std::uint64_t kLargestCount = 0x7fffffff;  // as the text's header has it
+constexpr std::size_t kArrayAlignment = 64;
 
 struct Header {
     std::array<char, 8> magic = kMagic;
@@ -44,14 +43,14 @@ struct Header {
     std::uint64_t header_sum = 0;  // of all fields before it
     std::array<std::uint64_t, 2> unused{};
 };
-static_assert(sizeof(Header) % kAlignment == 0);
+static_assert(sizeof(Header) % kArrayAlignment == 0);
 
 std::uint64_t header_checksum(const Header& header) {
     return checksum(std::as_bytes(std::span(&header, 1)).first(offsetof(Header, header_sum)));
 }
 
 constexpr std::size_t aligned(std::size_t bytes) {
-    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    return (bytes + kArrayAlignment - 1) / kArrayAlignment * kArrayAlignment;
 }
 
 // Bytes of the arrays, in the order of the file.
@@ -114,10 +113,10 @@ void for_each_piece(const PointsView& view, Consume&& consume) {
                                                               std::as_bytes(view.label_ids),
                                                               std::as_bytes(view.label_values)};
     for (const std::span<const std::byte> array : arrays) {
-        const std::size_t whole = array.size() / kAlignment * kAlignment;
+        const std::size_t whole = array.size() / kArrayAlignment * kArrayAlignment;
         consume(array.first(whole));
         if (whole == array.size()) continue;
-        std::array<std::byte, kAlignment> padded{};
+        std::array<std::byte, kArrayAlignment> padded{};
         std::copy(array.begin() + static_cast<std::ptrdiff_t>(whole), array.end(), padded.begin());
         consume(std::span<const std::byte>(padded));
     }

@@ -10,6 +10,9 @@
 
 namespace slidekit::data {
 
+/// Points, features or labels of a set at most.
+inline constexpr std::uint32_t kLargestCount = 0x7fffffff;
+
 /// The arrays of PointsView, growing while a text is read.
 struct PointArrays {
     std::uint32_t features = 0;

@@ -32,7 +32,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kHeaderAlignment = 64;
 constexpr const char* kSumName = "checksum";
 constexpr std::uint64_t kLargestHeader = 100'000'000;  // as the format's own reader has it
 
@@ -82,8 +82,8 @@ std::string header_of(std::span<const TensorSource> tensors,
     // Names of files may be of any encoding, JSON is UTF-8 only: what is not is marked, never an
     // error.
     std::string header = entries.dump(-1, ' ', false, json::error_handler_t::replace);
-    const std::size_t used = (sizeof(std::uint64_t) + header.size()) % kAlignment;
-    header.append((kAlignment - used) % kAlignment, ' ');
+    const std::size_t used = (sizeof(std::uint64_t) + header.size()) % kHeaderAlignment;
+    header.append((kHeaderAlignment - used) % kHeaderAlignment, ' ');
     return header;
 }
 

@@ -25,8 +25,6 @@ namespace slidekit::data {
 
 namespace {
 
-constexpr std::uint32_t kLargestCount = 0x7fffffff;
-
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
 bool ends_label(char c) { return is_blank(c) || c == ','; }
 

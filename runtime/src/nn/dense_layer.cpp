@@ -13,12 +13,6 @@ namespace slidekit::nn {
 
 using kernels::RowMatrix;
 
-namespace {
-
-constexpr std::size_t kSamplesPerTask = 16;
-
-}  // namespace
-
 DenseLayer::DenseLayer(system::Runtime& runtime,
                        const std::string& name,
                        std::uint32_t inputs,
@@ -59,6 +53,7 @@ bool DenseLayer::forward(system::Executor& executor,
         rows_.dot_groups(piece(index), in, out.data);
     });
     std::atomic<bool> finite = true;
+    constexpr std::size_t kSamplesPerTask = 16;
     executor.for_each_piece(
         out.rows, kSamplesPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
             for (std::size_t s = begin; s < end; ++s) {

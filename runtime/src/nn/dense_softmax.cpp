@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <utility>
 
 #include <slidekit/kernels/activation.hpp>
@@ -12,6 +11,7 @@
 #include <slidekit/kernels/dot.hpp>
 
 #include "nn/exchange.hpp"
+#include "nn/finite.hpp"
 #include "nn/loss.hpp"
 #include "system/task.hpp"
 
@@ -30,8 +30,6 @@ constexpr std::size_t kBlockRows = 128;
 constexpr std::size_t kMostKept = std::size_t{1} << 22;
 
 constexpr std::size_t kRowsAhead = 6;  // gathered rows are asked for so early: 3 KB of each kind
-
-constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
 // Adds the rows of a block to `sums`: in floats over the block, which has few rows.
 void add_rows(RowMatrix<const float> block, std::vector<float>& block_sum, double* sums) {

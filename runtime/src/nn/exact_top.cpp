@@ -2,11 +2,12 @@
 #include "nn/exact_top.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <vector>
 
 #include <slidekit/kernels/dense.hpp>
 #include <slidekit/kernels/topk.hpp>
+
+#include "nn/finite.hpp"
 
 namespace slidekit::nn {
 
@@ -14,7 +15,7 @@ using kernels::RowMatrix;
 
 namespace {
 
-constexpr std::size_t kBlockRows = 256;
+constexpr std::size_t kRowsAtOnce = 256;
 
 // Inserts into a list that is sorted by descending score; neurons come in ascending order, so an
 // equal score stays behind those that are there.
@@ -33,14 +34,13 @@ void exact_top(const Parameters& output,
                RowMatrix<const float> hidden,
                std::uint32_t count,
                std::span<Ranked> best) {
-    constexpr float kLowest = -std::numeric_limits<float>::infinity();
     if (count == 0) return;
     const std::size_t points = hidden.rows;
     const std::size_t stride = padded_stride(points);
     std::vector<float> joined;
     std::vector<float> transposed(hidden.dim * stride);
-    std::vector<float> logits(kBlockRows * stride);
-    std::vector<kernels::Hit> hits(kBlockRows * points);
+    std::vector<float> logits(kRowsAtOnce * stride);
+    std::vector<kernels::Hit> hits(kRowsAtOnce * points);
     std::vector<float> threshold(points, kLowest);
     std::fill(best.begin(), best.end(), Ranked{.label = 0, .score = kLowest});
     const RowMatrix<float> columns{transposed.data(), hidden.dim, points, stride};
@@ -49,7 +49,7 @@ void exact_top(const Parameters& output,
     // The first block is short, so that thresholds are there before the many rows come.
     std::size_t block_rows = std::max<std::size_t>(count, 16);
     for (std::size_t begin = 0; begin < output.rows();) {
-        const std::size_t rows = std::min({block_rows, kBlockRows, output.rows() - begin});
+        const std::size_t rows = std::min({block_rows, kRowsAtOnce, output.rows() - begin});
         const RowMatrix<const float> weights = output.block(begin, rows, joined);
         const RowMatrix<float> block{logits.data(), rows, points, stride};
         for (std::size_t r = 0; r < rows; ++r)
@@ -70,7 +70,7 @@ void exact_top(const Parameters& output,
             threshold[hit.column] = list.back().score;
         }
         begin += rows;
-        block_rows = kBlockRows;
+        block_rows = kRowsAtOnce;
     }
 }
 

@@ -4,10 +4,14 @@
 
 #include <cmath>
 #include <cstddef>
+#include <limits>
 
 #include <slidekit/kernels/dot.hpp>
 
 namespace slidekit::nn {
+
+/// Below every score: what a maximum starts from.
+inline constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
 /// zeros: count zeros.
 [[nodiscard]] inline bool all_finite(const float* x,

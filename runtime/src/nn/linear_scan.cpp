@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 
 #include <slidekit/kernels/convert.hpp>
 #include <slidekit/kernels/dot.hpp>
@@ -12,6 +11,7 @@
 #include <slidekit/system/random.hpp>
 
 #include "lsh/selection.hpp"
+#include "nn/finite.hpp"
 
 namespace slidekit::nn {
 
@@ -19,9 +19,8 @@ using kernels::RowMatrix;
 
 namespace {
 
-constexpr std::size_t kRowsPerRun = 64;
+constexpr std::size_t kRowsPerProduct = 64;
 constexpr std::size_t kSampled = 16;  // one row of so many is looked at first
-constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
 float sigmoid(float z) { return 1 / (1 + std::exp(-z)); }
 
@@ -36,7 +35,9 @@ std::uint64_t failures(system::Stream& stream, double p) {
 // Scratch of one block of samples; its vectors by fours of coordinates, as the product wants them.
 struct LinearScan::Block {
     explicit Block(RowMatrix<const float> hidden, float start = kLowest)
-        : quads((hidden.dim + 3) / 4), x(quads * 4 * hidden.rows), hits(kRowsPerRun * kSamples) {
+        : quads((hidden.dim + 3) / 4),
+          x(quads * 4 * hidden.rows),
+          hits(kRowsPerProduct * kSamples) {
         threshold.fill(start);
         std::vector<std::uint8_t> bytes(4 * quads);
         for (std::size_t s = 0; s < hidden.rows; ++s) {
@@ -78,10 +79,10 @@ void LinearScan::for_runs(std::span<const std::uint32_t> ids,
                           const Body& body) const {
     RowMatrix<const std::int8_t> weights = copies_.rows();
     weights.dim = dim;  // zeros behind the last coordinate
-    for (std::size_t first = 0; first < ids.size(); first += kRowsPerRun) {
-        const std::size_t end = std::min(first + kRowsPerRun, ids.size());
+    for (std::size_t first = 0; first < ids.size(); first += kRowsPerProduct) {
+        const std::size_t end = std::min(first + kRowsPerProduct, ids.size());
         // The next rows come from L3 or memory while these are multiplied.
-        for (std::size_t i = end; i < std::min(end + kRowsPerRun, ids.size()); ++i) {
+        for (std::size_t i = end; i < std::min(end + kRowsPerProduct, ids.size()); ++i) {
             for (std::size_t k = 0; k < dim; k += 64)
                 __builtin_prefetch(weights.row(ids[i]) + k, 0, 2);
             __builtin_prefetch(copies_.affine().row(ids[i]), 0, 2);
@@ -204,7 +205,7 @@ void LinearScan::standout_of_block(RowMatrix<const float> hidden,
         if (streams[s].uniform() * share < sigmoid(rule.alpha * logit + rule.beta))
             found[s].ids.push_back(rows_[place]);
     };
-    std::vector<float> values(kRowsPerRun * kSamples);
+    std::vector<float> values(kRowsPerProduct * kSamples);
     std::size_t first = 0;  // place in rows_
     for_runs(rows_,
              4 * block.quads,

@@ -2,16 +2,18 @@
 #include "nn/output_step.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include <slidekit/kernels/activation.hpp>
 #include <slidekit/kernels/axpy.hpp>
 #include <slidekit/kernels/dot.hpp>
 
+#include "system/clock.hpp"
+
 namespace slidekit::nn {
 
 using kernels::RowMatrix;
+using system::now;
 
 void PieceGradients::resize(std::size_t pieces, std::size_t samples, std::size_t dim) {
     samples_ = samples;
@@ -47,13 +49,6 @@ void shorten(float* vector, std::size_t dim, float longest) noexcept {
     const float length = std::sqrt(kernels::dot(vector, vector, dim));
     if (length > longest) kernels::scale(longest / length, vector, dim);
 }
-
-namespace {
-double now() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
-}  // namespace
 
 StageClock::StageClock() : last_(now()) {}
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 #include <utility>
 
 #include <slidekit/kernels/activation.hpp>
@@ -15,6 +14,7 @@
 #include <slidekit/system/error.hpp>
 #include <slidekit/system/random.hpp>
 
+#include "nn/finite.hpp"
 #include "nn/loss.hpp"
 #include "system/task.hpp"
 
@@ -26,8 +26,7 @@ namespace {
 
 constexpr float kTiny = 1e-30F;
 constexpr double kLeastProbability = 1e-12;
-constexpr float kLowest = -std::numeric_limits<float>::infinity();
-constexpr std::size_t kSamplesPerTask = 4;
+constexpr std::size_t kComputedPerTask = 4;
 
 }  // namespace
 
@@ -122,7 +121,7 @@ void SampledSoftmax::forward(const OutputStep& step) {
     for_each_shard(executor_, blocks_, exchange_, [&](std::size_t s) {
         const Range blocks = blocks_.of_shard(s);
         executor_.for_each_piece(
-            samples_, kSamplesPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
+            samples_, kComputedPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
                 for (std::size_t sample = begin; sample < end; ++sample)
                     for (std::size_t b = blocks.begin; b < blocks.end; ++b)
                         normalise_block(step, b, sample);
@@ -130,7 +129,7 @@ void SampledSoftmax::forward(const OutputStep& step) {
     });
     parts_.gather(exchange_, blocks_);
     executor_.for_each_piece(
-        samples_, kSamplesPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
+        samples_, kComputedPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
             for (std::size_t sample = begin; sample < end; ++sample) normalise(step, sample);
         });
 }

@@ -17,10 +17,10 @@ using kernels::RowMatrix;
 
 namespace {
 
-constexpr std::size_t kSamplesPerTask = 4;
+constexpr std::size_t kSelectedPerTask = 4;
 
 std::size_t tasks_of(std::size_t samples) {
-    return (samples + kSamplesPerTask - 1) / kSamplesPerTask;
+    return (samples + kSelectedPerTask - 1) / kSelectedPerTask;
 }
 
 }  // namespace
@@ -126,8 +126,8 @@ void SampledSoftmax::propose(const OutputStep& step) {
         const std::size_t tasks = retrieving() ? tasks_of(samples_) : 0;
         executor_.for_each(extra + tasks, [&](std::size_t task, system::Worker worker) {
             if (task < extra) return tables.run_piece(shard, Round::first, task, worker);
-            const std::size_t begin = (task - extra) * kSamplesPerTask;
-            const std::size_t end = std::min(samples_, begin + kSamplesPerTask);
+            const std::size_t begin = (task - extra) * kSelectedPerTask;
+            const std::size_t end = std::min(samples_, begin + kSelectedPerTask);
             for (std::size_t s = begin; s < end; ++s) retrieve(step, shard, s, worker);
         });
     });
@@ -191,8 +191,8 @@ void SampledSoftmax::choose(const OutputStep& step) {
         const std::size_t count = samples_ * (domain + 1) / domains - begin;
         executor_.for_each(extra + tasks_of(count), [&](std::size_t task, system::Worker worker) {
             if (task < extra) return tables.run_piece(domain, Round::second, task, worker);
-            const std::size_t first = (task - extra) * kSamplesPerTask;
-            const std::size_t end = std::min(count, first + kSamplesPerTask);
+            const std::size_t first = (task - extra) * kSelectedPerTask;
+            const std::size_t end = std::min(count, first + kSelectedPerTask);
             for (std::size_t s = first; s < end; ++s)
                 choose_for(step, begin + s, chooser_of(worker));
         });

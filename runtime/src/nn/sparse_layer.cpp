@@ -25,7 +25,7 @@ using kernels::SparseView;
 
 namespace {
 
-constexpr std::size_t kSamplesPerTask = 16;  // as many as one call hashes
+constexpr std::size_t kHashedPerTask = 16;  // as many as one call hashes
 
 bool lists_coordinates(const LshOutput& config) {
     return config.hash.family == lsh::HashFamily::sparse_dwta;
@@ -44,7 +44,7 @@ struct SparseLayer::Scratch {
     lsh::StampSet chosen;
     std::vector<std::uint32_t> picked;
     lsh::Candidates candidates;
-    std::vector<std::uint32_t> keys;  // of kSamplesPerTask queries
+    std::vector<std::uint32_t> keys;  // of kHashedPerTask queries
     std::vector<float> hash;
     std::vector<std::uint64_t> bins;  // of sparse DWTA
     std::vector<float> queries;       // the same, as dense rows
@@ -217,7 +217,7 @@ bool SparseLayer::forward(const SparseBatch& in,
     if (zeros_.size() < rows_.rows()) zeros_.resize(rows_.rows());
     std::atomic<bool> finite = true;
     executor_.for_each_piece(
-        in.rows(), kSamplesPerTask, [&](std::size_t begin, std::size_t end, system::Worker worker) {
+        in.rows(), kHashedPerTask, [&](std::size_t begin, std::size_t end, system::Worker worker) {
             Scratch& scratch = scratch_of(worker);
             std::size_t each = 0;
             if (tables_) {
@@ -241,7 +241,7 @@ bool SparseLayer::forward(const SparseBatch& in,
 
 void SparseLayer::relu() {
     executor_.for_each_piece(
-        runs_.size(), kSamplesPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
+        runs_.size(), kHashedPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
             for (std::size_t s = begin; s < end; ++s) {
                 std::uint32_t* const ids = ids_.data() + runs_[s].first;
                 float* const values = values_.data() + runs_[s].first;
@@ -267,7 +267,7 @@ void SparseLayer::backward(const SparseBatch& in,
     const RowMatrix<const float> weights = std::as_const(rows_).weights();
     if (!in_gradient.empty()) {
         executor_.for_each_piece(
-            runs_.size(), kSamplesPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
+            runs_.size(), kHashedPerTask, [&](std::size_t begin, std::size_t end, system::Worker) {
                 for (std::size_t s = begin; s < end; ++s) {
                     const SparseView row = in.row(s);
                     float* const out = in_gradient.data() + in.runs[s].first;

@@ -39,11 +39,12 @@ public:
     /// Lives as long as a piece, whether it ends or throws.
     class Piece {
     public:
-        Piece(LoopOrder& loop, Worker worker) noexcept : loop_(loop), worker_(worker) {
+        SLIDEKIT_CALLED_BY_TBB Piece(LoopOrder& loop, Worker worker) noexcept
+            : loop_(loop), worker_(worker) {
             acquire(&loop_.call_);
             acquire(loop_.worker(worker_));
         }
-        ~Piece() {
+        SLIDEKIT_CALLED_BY_TBB ~Piece() {
             release(loop_.worker(worker_));
             release(&loop_.return_);
         }
@@ -62,9 +63,9 @@ public:
 
 private:
 #ifdef SLIDEKIT_TSAN
-    static void acquire(void* address) noexcept { __tsan_acquire(address); }
-    static void release(void* address) noexcept { __tsan_release(address); }
-    char* worker(Worker index) noexcept { return &workers_[index]; }
+    SLIDEKIT_CALLED_BY_TBB static void acquire(void* address) noexcept { __tsan_acquire(address); }
+    SLIDEKIT_CALLED_BY_TBB static void release(void* address) noexcept { __tsan_release(address); }
+    SLIDEKIT_CALLED_BY_TBB char* worker(Worker index) noexcept { return &workers_[index]; }
     std::array<char, kMostThreads> workers_{};
 #else
     static void acquire(void*) noexcept {}

@@ -1,24 +1,17 @@
 // Checkpoints of the loop. The clock is one that nobody sets.
 #include "train/checkpoints.hpp"
 
-#include <chrono>
 #include <utility>
 
 #include <slidekit/system/error.hpp>
 #include <slidekit/train/checkpoint.hpp>
 
+#include "system/clock.hpp"
 #include "system/task.hpp"
 
 namespace slidekit::train {
 
-namespace {
-
-double now() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
-
-}  // namespace
+using system::now;
 
 Checkpoints::Checkpoints(const CheckpointConfig& config, RunFields run, TrainingObserver& observer)
     : config_(config), run_(std::move(run)), observer_(observer), written_at_(now()) {}

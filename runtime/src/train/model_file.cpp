@@ -126,7 +126,7 @@ nlohmann::json layers_json(const nn::HiddenLayers& hidden) {
 }
 
 std::string retrieval_json(const nn::LshOutput& output) {
-    const nlohmann::json json = {
+    const nlohmann::json entries = {
         {"hash", kFamilies[static_cast<std::size_t>(output.hash.family)]},
         {"bits", output.hash.bits},
         {"width", output.hash.width},
@@ -137,7 +137,7 @@ std::string retrieval_json(const nn::LshOutput& output) {
         {"seed", output.hash.seed},
         {"centre", output.centre == nn::Centre::on ? "on" : "off"},
         {"bucket-cap", output.bucket_cap}};
-    return json.dump();
+    return entries.dump();
 }
 
 nn::LshOutput retrieval_output(const Settings& settings) {
@@ -170,14 +170,14 @@ void copy_rows(std::span<const float> from, kernels::RowMatrix<float> to) {
 
 void save_model(const nn::Network& network, const std::filesystem::path& file) {
     const nn::NetworkConfig& config = network.config();
-    nlohmann::json json = {{"features", config.features},
-                           {"hidden", config.hidden.last_width()},
-                           {"labels", config.labels},
-                           {"activation", "relu"},
-                           {"trained_with", output_name(config.output)},
-                           {"seed", config.seed}};
+    nlohmann::json configuration = {{"features", config.features},
+                                    {"hidden", config.hidden.last_width()},
+                                    {"labels", config.labels},
+                                    {"activation", "relu"},
+                                    {"trained_with", output_name(config.output)},
+                                    {"seed", config.seed}};
     if (config.hidden.size() > 1 || config.hidden.front().sampled)
-        json[kLayersKey] = layers_json(config.hidden);
+        configuration[kLayersKey] = layers_json(config.hidden);
     const auto matrix = [](const std::string& name, const nn::Parameters& parameters) {
         data::TensorSource source{.name = name, .shape = {parameters.rows(), parameters.dim()}};
         source.read_row = [&](std::size_t i, float* out) { parameters.copy_row(i, out); };
@@ -193,7 +193,7 @@ void save_model(const nn::Network& network, const std::filesystem::path& file) {
     }
     tensors.push_back(matrix("output.weight", network.output()));
     tensors.push_back(vector("output.bias", network.output().bias()));
-    std::map<std::string, std::string> metadata = {{kConfigKey, json.dump()}};
+    std::map<std::string, std::string> metadata = {{kConfigKey, configuration.dump()}};
     const nn::RetrievalSetup retrieval = network.retrieval_setup();
     if (!retrieval.met.empty()) {
         tensors.push_back({kRows, {retrieval.met.size()}, retrieval.met.data(), 0, "U32"});

@@ -3,7 +3,6 @@
 #include <slidekit/train/trainer.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <functional>
 #include <string>
@@ -15,16 +14,14 @@
 #include <slidekit/train/checkpoint.hpp>
 #include <slidekit/train/run_fields.hpp>
 
+#include "system/clock.hpp"
 #include "train/checkpoints.hpp"
 
 namespace slidekit::train {
 
-namespace {
+using system::now;
 
-double now() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
+namespace {
 
 nn::UpdateRule rule_of(const TrainConfig& config,
                        nn::Optimizer optimizer,
