@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
 # The tests of the kernels for arm64: cross-built into build-arm64 and run under qemu-aarch64. (Those on other
 # x86-64 processors are the suite `emulated` of any build.) Ends with one line: N passed, N failed.
-#   scripts/emulated_tests.sh [--no-setup]
+#   scripts/emulated_tests.sh [--no-setup] [meson setup options...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 case "${1-}" in
-    "") scripts/setup.sh --with emulation ;;
-    --no-setup) ;;
+    --no-setup) shift ;;
     --help) sed -n '2,4s/^# *//p' "$0"; exit 0 ;;
+    "" | -D*) scripts/setup.sh --with emulation ;;
     *) echo "emulated_tests.sh: unknown argument \"$1\"; see scripts/emulated_tests.sh --help" >&2; exit 2 ;;
 esac
 
 builddir=build-arm64
 if [ ! -f "$builddir/build.ninja" ]; then
-    meson setup "$builddir" --cross-file scripts/cross/aarch64-linux-gnu.ini -Druntime=false -Dbenchmarks=false
+    meson setup "$builddir" --cross-file scripts/cross/aarch64-linux-gnu.ini -Druntime=false -Dbenchmarks=false "$@"
 fi
 # A log of an earlier run would be counted where this build fails.
 rm -f "$builddir"/meson-logs/testlog.*

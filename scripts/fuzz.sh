@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
-# Fuzzes with libFuzzer: builds the targets with clang, ASan and UBSan into build-fuzz and gives each its share of
-# the time. What was found stays in build-fuzz/corpus for the next run. Exits with 1 on a finding, and says how
+# Fuzzes with libFuzzer: builds the targets with clang, ASan and UBSan and gives each its share of the time. What
+# was found stays in corpus/ of the build's folder for the next run. Exits with 1 on a finding, and says how
 # to repeat it.
-#   scripts/fuzz.sh [MINUTES]   (1 unless told)
+#   scripts/fuzz.sh [--builddir DIR] [MINUTES]   (build-fuzz and 1 unless told)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+builddir=build-fuzz
+if [ "${1-}" = --builddir ]; then
+    builddir=${2:?--builddir needs a folder}
+    shift 2
+fi
 case "${1-1}" in
     --help) sed -n '2,5s/^# *//p' "$0"; exit 0 ;;
     *[!0-9]* | "" | 0) echo "fuzz.sh: \"$1\" is no number of minutes; see scripts/fuzz.sh --help" >&2; exit 2 ;;
 esac
 minutes=${1-1}
 
-builddir=build-fuzz
 if [ ! -f "$builddir/build.ninja" ]; then
     scripts/setup.sh --with clang
     # b_lundef: a shared library cannot name the sanitizers' functions, which are in the program.
