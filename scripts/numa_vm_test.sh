@@ -2,9 +2,10 @@
 # Boots small guests with several memory nodes under QEMU, on Debian's cloud kernel, and runs the runtime's tests in
 # each: tests/system and tests/numa of a build. Exit 0: all passed; 1: a test failed or the guest hung (its console
 # follows); 2: usage; 77: there can be no guest here, with the reason (meson counts it as skipped).
-#   scripts/numa_vm_test.sh [--topology 2node|snc4|hbm]... [--accel kvm|tcg] [--builddir DIR] [--keep]
+#   scripts/numa_vm_test.sh [--topology 2node|snc4|hbm]... [--only SUBJECT]... [--accel kvm|tcg] [--builddir DIR] [--keep]
 #       2node: two sockets; snc4: two sockets of two nodes each; hbm: two sockets, each with a second node that has
-#       no processors (all three unless told); KVM where it works, else TCG; --keep leaves console and files
+#       no processors (all three unless told); SUBJECT as in nodes_test.cpp (all unless told); KVM where it works, else
+#       TCG; --keep leaves console and files
 set -euo pipefail
 started_in=$PWD
 cd "$(dirname "$0")/.."
@@ -12,19 +13,20 @@ cd "$(dirname "$0")/.."
 usage_error() { echo "numa_vm_test.sh: $1; see scripts/numa_vm_test.sh --help" >&2; exit 2; }
 skip() { echo "skipped: $1"; exit 77; }
 
-topologies=()
+topologies=() only=()
 accel='' fallback='' builddir=build keep=no report=''
 while [ $# -gt 0 ]; do
     case "$1 ${2-}" in
         "--topology "2node | "--topology "snc4 | "--topology "hbm) topologies+=("$2"); shift 2 ;;
         "--topology "*) usage_error "--topology is 2node, snc4 or hbm, not \"${2-}\"" ;;
+        "--only "?*) only+=("$2"); shift 2 ;;
         "--accel "kvm | "--accel "tcg) accel=$2; shift 2 ;;
         "--accel "*) usage_error "--accel is kvm or tcg, not \"${2-}\"" ;;
         "--builddir "*) builddir=${2-}; shift; [ $# -eq 0 ] || shift ;;
         "--keep "*) keep=yes; shift ;;
         # Where meson wants the cases of a GoogleTest program; here those of all programs in the guest.
         "--gtest_output=xml:"*) report=$(cd "$started_in" && realpath -m "${1#*xml:}"); shift ;;
-        "--help "*) sed -n '2,7s/^# *//p' "$0"; exit 0 ;;
+        "--help "*) sed -n '2,8s/^# *//p' "$0"; exit 0 ;;
         *) usage_error "unknown argument \"$1\"" ;;
     esac
 done
@@ -33,17 +35,12 @@ done
 [ -z "$report" ] || rm -f "$report"  # that of an earlier run would be counted where this one skips
 
 shopt -s nullglob
-tests=()
-for test in "$builddir"/tests/system/system_*_test "$builddir"/tests/numa/numa_*_test; do
-    case "$test" in  # what knows nothing of nodes, and the pools that another program has too
-        */system_error_test | */system_limits_test | */system_random_test | */system_task*_test) ;;
-        */system_pool_standard_test) ;;
-        *) tests+=("$test") ;;
-    esac
+tests=("$builddir"/tests/system*_tests "$builddir"/tests/system/system_pool_jemalloc_test "$builddir"/tests/numa/numa_tests)
+programs=()
+for program in "${tests[@]}" "$builddir/examples/cli/slidekit"; do
+    [ ! -x "$program" ] || programs+=("$program")
 done
-programs=("${tests[@]}")
-[ ! -x "$builddir/examples/cli/slidekit" ] || programs+=("$builddir/examples/cli/slidekit")
-[ ${#tests[@]} -gt 0 ] || { echo "numa_vm_test.sh: $builddir has no tests; run ninja -C $builddir" >&2; exit 1; }
+[ ${#programs[@]} -gt 0 ] || { echo "numa_vm_test.sh: $builddir has no tests; run ninja -C $builddir" >&2; exit 1; }
 
 # ---- what a guest is made of ----
 
@@ -89,6 +86,19 @@ root=$work/root
 mkdir -p "$root"/{bin,lib64,lib/guest,proc,sys,dev,tmp,tests}
 cp "$(command -v busybox)" "$root/bin/busybox"
 cp "${programs[@]}" "$root/tests"
+# A process each, as on this machine: "PROGRAM SUBJECT".
+for program in "${programs[@]}"; do
+    name=$(basename "$program")
+    case "$name" in
+        *_tests) "$program" --subjects | sed "s/^/$name /" ;;
+        *_test) echo "$name" ;;
+    esac
+done > "$work/list"
+if [ ${#only[@]} -gt 0 ]; then
+    grep -E " ($(IFS='|'; echo "${only[*]}"))\$" "$work/list" || usage_error "--only \"${only[*]}\": there is none of it"
+else
+    grep -vE ' (error|limits|random)$' "$work/list"  # what knows nothing of nodes
+fi > "$root/tests/list"
 # Not in the closure: what is loaded at run time. TBB does without its library for NUMA, as it has to.
 ldd "${programs[@]}" | awk '$2 == "=>" && $3 ~ /^\// {print $3} $1 ~ /^\/lib64/ {print $1}' | sort -u | while read -r library; do
     case "$library" in
@@ -113,16 +123,15 @@ done
 export SLIDEKIT_NUMA_GUEST=$(sed 's/.*slidekit_topology=\([^ ]*\).*/\1/' /proc/cmdline)
 cd /tmp
 failed=no
-for test in /tests/*_test; do
-    name=${test##*/}
-    echo "guest: $name begins"
-    $test --gtest_output=xml:/tmp/cases.xml --gtest_color=no
+while read -r program subject; do
+    echo "guest: $program $subject begins"
+    /tests/$program $subject --gtest_output=xml:/tmp/cases.xml --gtest_color=no < /dev/null
     status=$?
-    echo "guest: $name ends with $status after $(cut -d ' ' -f 1 /proc/uptime) s"
+    echo "guest: $program $subject ends with $status after $(cut -d ' ' -f 1 /proc/uptime) s"
     [ $status = 0 ] || failed=yes
     [ ! -f /tmp/cases.xml ] || cat /tmp/cases.xml > /dev/ttyS1
     rm -f /tmp/cases.xml
-done
+done < /tests/list
 echo "guest: done, failed: $failed"
 poweroff -f
 INIT

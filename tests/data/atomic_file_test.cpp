@@ -9,7 +9,7 @@
 #include "files.hpp"
 #include "temporary_folder.hpp"
 
-namespace slidekit::data {
+namespace slidekit::data::atomic_file_test {
 namespace {
 
 using slidekit::testing::count_files;
@@ -138,4 +138,4 @@ TEST(AtomicFile, LeavesNoTraceWhereTheNameWasTakenMeanwhile) {
 }
 
 }  // namespace
-}  // namespace slidekit::data
+}  // namespace slidekit::data::atomic_file_test

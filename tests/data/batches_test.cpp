@@ -12,7 +12,7 @@
 
 #include "toy_points.hpp"
 
-namespace slidekit::data {
+namespace slidekit::data::batches_test {
 namespace {
 
 using Ids = std::vector<std::uint32_t>;
@@ -164,4 +164,4 @@ TEST(Batch, DropsFeaturesByAStreamAndKeepsTheMean) {
 }
 
 }  // namespace
-}  // namespace slidekit::data
+}  // namespace slidekit::data::batches_test

@@ -20,7 +20,7 @@
 #include "files.hpp"
 #include "temporary_folder.hpp"
 
-namespace slidekit::data {
+namespace slidekit::data::dataset_cache_test {
 namespace {
 
 using slidekit::testing::count_files;
@@ -255,4 +255,4 @@ TEST_F(DatasetCache, IsOnlyNotedWhereItCannotBeWritten) {
 }
 
 }  // namespace
-}  // namespace slidekit::data
+}  // namespace slidekit::data::dataset_cache_test

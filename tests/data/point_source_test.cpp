@@ -9,7 +9,7 @@
 
 #include "toy_points.hpp"
 
-namespace slidekit::data {
+namespace slidekit::data::point_source_test {
 namespace {
 
 using Ids = std::vector<std::uint32_t>;
@@ -60,4 +60,4 @@ TEST(PointsInMemory, BeginsAnEpochAtAnyPlace) {
 }
 
 }  // namespace
-}  // namespace slidekit::data
+}  // namespace slidekit::data::point_source_test

@@ -10,7 +10,7 @@
 #include "files.hpp"
 #include "temporary_folder.hpp"
 
-namespace slidekit::data {
+namespace slidekit::data::point_weights_test {
 namespace {
 
 using slidekit::testing::message_of;
@@ -70,4 +70,4 @@ TEST_F(PointWeights, NameAFileThatIsNotThere) {
 }
 
 }  // namespace
-}  // namespace slidekit::data
+}  // namespace slidekit::data::point_weights_test

@@ -11,7 +11,7 @@
 #include "files.hpp"
 #include "temporary_folder.hpp"
 
-namespace slidekit::data {
+namespace slidekit::data::predictions_test {
 namespace {
 
 using slidekit::testing::message_of;
@@ -80,4 +80,4 @@ TEST_F(PredictionFile, RefusesAnotherNumberOfLines) {
 }
 
 }  // namespace
-}  // namespace slidekit::data
+}  // namespace slidekit::data::predictions_test

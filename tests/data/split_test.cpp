@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-namespace slidekit::data {
+namespace slidekit::data::split_test {
 namespace {
 
 using Points = std::vector<std::uint32_t>;
@@ -42,4 +42,4 @@ TEST(Split, DependsOnSeedAndPointOnly) {
 }
 
 }  // namespace
-}  // namespace slidekit::data
+}  // namespace slidekit::data::split_test

@@ -17,7 +17,7 @@
 #include "files.hpp"
 #include "temporary_folder.hpp"
 
-namespace slidekit::data {
+namespace slidekit::data::streamed_points_test {
 namespace {
 
 using slidekit::testing::message_of;
@@ -267,4 +267,4 @@ TEST_F(Streamed, NoticesAChangeWhileItReads) {
 }
 
 }  // namespace
-}  // namespace slidekit::data
+}  // namespace slidekit::data::streamed_points_test

@@ -21,7 +21,7 @@
 #include "files.hpp"
 #include "temporary_folder.hpp"
 
-namespace slidekit::data {
+namespace slidekit::data::synthetic_test {
 namespace {
 
 using slidekit::testing::count_files;
@@ -244,4 +244,4 @@ TEST(SyntheticShapes, AreThoseOfThePapers) {
 }
 
 }  // namespace
-}  // namespace slidekit::data
+}  // namespace slidekit::data::synthetic_test

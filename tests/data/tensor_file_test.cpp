@@ -23,7 +23,7 @@
 #include "files.hpp"
 #include "temporary_folder.hpp"
 
-namespace slidekit::data {
+namespace slidekit::data::tensor_file_test {
 namespace {
 
 using slidekit::testing::count_files;
@@ -437,4 +437,4 @@ TEST_F(TensorFiles, WholeNumbersComeBackAndAreNotTakenForFloats) {
 }
 
 }  // namespace
-}  // namespace slidekit::data
+}  // namespace slidekit::data::tensor_file_test

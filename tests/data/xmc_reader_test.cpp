@@ -18,7 +18,7 @@
 #include "files.hpp"
 #include "temporary_folder.hpp"
 
-namespace slidekit::data {
+namespace slidekit::data::xmc_reader_test {
 namespace {
 
 using slidekit::testing::file_bytes;
@@ -426,4 +426,4 @@ TEST_F(XmcReader, TakesALongLineBelowIt) {
 }
 
 }  // namespace
-}  // namespace slidekit::data
+}  // namespace slidekit::data::xmc_reader_test

@@ -14,7 +14,7 @@
 #include "hash_functions.hpp"
 #include "level_test.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::activation_test {
 namespace {
 
 using test::Draw;
@@ -200,4 +200,4 @@ TEST_P(SoftmaxColumns, ColumnsOfMinusInfinityStayEmptyWithoutNan) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::activation_test

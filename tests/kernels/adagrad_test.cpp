@@ -13,7 +13,7 @@
 #include "hash_functions.hpp"
 #include "level_test.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::adagrad_test {
 namespace {
 
 using test::Draw;
@@ -112,4 +112,4 @@ TEST_P(Adagrad, GroupsFollowTheFormulaAtEveryWidth) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::adagrad_test

@@ -13,7 +13,7 @@
 #include "hash_functions.hpp"
 #include "level_test.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::axpy_test {
 namespace {
 
 using test::Draw;
@@ -109,4 +109,4 @@ TEST_P(ScatterRows, EqualsAxpyRowByRowRepeatsIncluded) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::axpy_test

@@ -16,7 +16,7 @@
 #include "hash_functions.hpp"
 #include "level_test.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::bf16_test {
 namespace {
 
 using test::Draw;
@@ -310,4 +310,4 @@ TEST_P(DotBf16, AddsUpBagsInFp32) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::bf16_test

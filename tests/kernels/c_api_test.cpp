@@ -12,7 +12,7 @@
 #include "guarded_arguments.hpp"
 #include "kernel_calls.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::c_api_test {
 namespace {
 
 using test::Data;
@@ -119,4 +119,4 @@ TEST(CApi, SaysWhyACallIsRefused) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::c_api_test

@@ -19,7 +19,7 @@
 #include "hash_functions.hpp"
 #include "set_hash_functions.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::collision_test {
 namespace {
 
 using test::Draw;
@@ -318,4 +318,4 @@ TEST(CollisionOfPstable, FollowsTheCurveOfTheL1Distance) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::collision_test

@@ -12,7 +12,7 @@
 #include "hash_functions.hpp"
 #include "level_test.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::convert_test {
 namespace {
 
 using test::Draw;
@@ -104,4 +104,4 @@ TEST_P(Quantize, ReadsBackWithinHalfAStep) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::convert_test

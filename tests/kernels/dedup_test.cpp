@@ -13,7 +13,7 @@
 #include "hash_functions.hpp"
 #include "level_test.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::dedup_test {
 namespace {
 
 using test::Draw;
@@ -122,4 +122,4 @@ TEST_P(SelectCounts, TopTakesLowerPositionsOfEqualCounts) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::dedup_test

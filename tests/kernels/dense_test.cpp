@@ -12,7 +12,7 @@
 #include "hash_functions.hpp"
 #include "level_test.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::dense_test {
 namespace {
 
 using test::Draw;
@@ -114,4 +114,4 @@ TEST_P(Transpose, MovesEveryElementAndNothingElse) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::dense_test

@@ -17,7 +17,7 @@
 #include "hash_functions.hpp"
 #include "level_test.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::dot_sparse_test {
 namespace {
 
 using test::Draw;
@@ -174,4 +174,4 @@ TEST_P(DotSparseRows, GivesTheSameBitsAloneAndBesideOthers) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::dot_sparse_test

@@ -14,7 +14,7 @@
 #include "hash_functions.hpp"
 #include "level_test.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::dot_test {
 namespace {
 
 using test::Draw;
@@ -192,4 +192,4 @@ TEST_P(DotGroups, EqualsDotRowsBitForBitWithoutBias) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::dot_test

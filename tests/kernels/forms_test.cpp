@@ -13,7 +13,7 @@
 #include "hash_functions.hpp"
 #include "table.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::forms_test {
 namespace {
 
 using detail::KernelTable;
@@ -114,4 +114,4 @@ TEST(Forms, OfByteProductsGiveTheBitsOfTheScalarLevel) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::forms_test

@@ -12,7 +12,7 @@
 #include "hash_functions.hpp"
 #include "level_test.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::hadamard_test {
 namespace {
 
 using test::Draw;
@@ -207,4 +207,4 @@ TEST_P(HashHadamard, RelatesBlocksNoMoreThanRandomDirections) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::hadamard_test

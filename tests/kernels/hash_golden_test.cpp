@@ -10,7 +10,7 @@
 #include "hash_functions.hpp"
 #include "level_test.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::hash_golden_test {
 namespace {
 
 using test::Draw;
@@ -77,4 +77,4 @@ TEST_P(GoldenKeys, OfDwtaPackedAsInTheReleasedSlide) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::hash_golden_test

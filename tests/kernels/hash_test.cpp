@@ -14,7 +14,7 @@
 #include "hash_functions.hpp"
 #include "level_test.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::hash_test {
 namespace {
 
 using test::Draw;
@@ -376,4 +376,4 @@ TEST_P(HashDwta, OverlappingPackingReachesFewBuckets) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::hash_test

@@ -14,7 +14,7 @@
 #include <slidekit/kernels/bf16.hpp>
 #include <slidekit/kernels/dot.hpp>
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::isa_test {
 namespace {
 
 Isa best_supported() {
@@ -101,4 +101,4 @@ TEST(Isa, NamesReadBack) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::isa_test

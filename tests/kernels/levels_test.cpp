@@ -23,7 +23,7 @@
 #include "guarded_arguments.hpp"
 #include "kernel_calls.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::levels_test {
 namespace {
 
 using calls::Agreement;
@@ -234,10 +234,10 @@ void register_tests() {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::levels_test
 
 int main(int argc, char** argv) {
     ::testing::InitGoogleTest(&argc, argv);
-    slidekit::kernels::register_tests();
+    slidekit::kernels::levels_test::register_tests();
     return RUN_ALL_TESTS();
 }

@@ -13,7 +13,7 @@
 #include "hash_functions.hpp"
 #include "level_test.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::momentum_test {
 namespace {
 
 using test::Draw;
@@ -106,4 +106,4 @@ TEST_P(Momentum, GroupsEqualTheirPartsComposed) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::momentum_test

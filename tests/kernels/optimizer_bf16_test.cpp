@@ -13,7 +13,7 @@
 #include "hash_functions.hpp"
 #include "level_test.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::optimizer_bf16_test {
 namespace {
 
 using test::Draw;
@@ -274,4 +274,4 @@ TEST_P(Bf16Updates, MoveByWhatIsTooSmallToRoundTo) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::optimizer_bf16_test

@@ -15,7 +15,7 @@
 #include "hash_functions.hpp"
 #include "level_test.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::optimizer_test {
 namespace {
 
 using test::Draw;
@@ -285,4 +285,4 @@ TEST_P(SgdGroups, EqualsItsPartsComposed) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::optimizer_test

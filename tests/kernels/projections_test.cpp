@@ -11,7 +11,7 @@
 #include "hash_functions.hpp"
 #include "level_test.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::projections_test {
 namespace {
 
 using test::Draw;
@@ -210,4 +210,4 @@ TEST_P(Projections, DriftByARoundingAnUpdate) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::projections_test

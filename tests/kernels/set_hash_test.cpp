@@ -17,7 +17,7 @@
 #include "level_test.hpp"
 #include "set_hash_functions.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::set_hash_test {
 namespace {
 
 using test::Draw;
@@ -283,4 +283,4 @@ TEST_P(HashPstable, HasGoldenKeys) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::set_hash_test

@@ -13,7 +13,7 @@
 #include "hash_functions.hpp"
 #include "level_test.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::sigmoid_test {
 namespace {
 
 using test::Draw;
@@ -136,4 +136,4 @@ TEST_P(Softmax, OfNothingOrMinusInfinitiesIsZero) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::sigmoid_test

@@ -14,7 +14,7 @@
 #include "hash_functions.hpp"
 #include "level_test.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::sparse_dwta_test {
 namespace {
 
 using test::Draw;
@@ -185,4 +185,4 @@ TEST_P(HashDwtaSparse, GivesTheGoldenKeys) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::sparse_dwta_test

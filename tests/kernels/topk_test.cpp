@@ -14,7 +14,7 @@
 #include "hash_functions.hpp"
 #include "level_test.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::topk_test {
 namespace {
 
 using test::Draw;
@@ -134,4 +134,4 @@ TEST_P(FindAboveColumns, PassesOverEqualsAndNan) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::topk_test

@@ -10,7 +10,7 @@
 #include "hash_functions.hpp"
 #include "level_test.hpp"
 
-namespace slidekit::kernels {
+namespace slidekit::kernels::wta_test {
 namespace {
 
 using test::Draw;
@@ -115,4 +115,4 @@ TEST_P(HashWta, CollidesLikeDwta) {
 }
 
 }  // namespace
-}  // namespace slidekit::kernels
+}  // namespace slidekit::kernels::wta_test

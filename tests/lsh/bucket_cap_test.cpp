@@ -12,7 +12,7 @@
 
 #include "keyed_ids.hpp"
 
-namespace slidekit::lsh {
+namespace slidekit::lsh::bucket_cap_test {
 namespace {
 
 using test::contents_of;
@@ -155,4 +155,4 @@ TEST(BucketCap, GoldenChoice) {
 }
 
 }  // namespace
-}  // namespace slidekit::lsh
+}  // namespace slidekit::lsh::bucket_cap_test

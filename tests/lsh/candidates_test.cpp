@@ -11,7 +11,7 @@
 
 #include "keyed_ids.hpp"
 
-namespace slidekit::lsh {
+namespace slidekit::lsh::candidates_test {
 namespace {
 
 using test::draw_keys;
@@ -185,4 +185,4 @@ TEST(Candidates, OfEmptyTablesAreNone) {
 }
 
 }  // namespace
-}  // namespace slidekit::lsh
+}  // namespace slidekit::lsh::candidates_test

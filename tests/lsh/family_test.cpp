@@ -17,7 +17,7 @@
 #include <slidekit/system/error.hpp>
 #include <slidekit/system/random.hpp>
 
-namespace slidekit::lsh {
+namespace slidekit::lsh::family_test {
 namespace {
 
 constexpr HashFamily kFamilies[] = {HashFamily::simhash,
@@ -294,4 +294,4 @@ TEST(Family, RefusesWidthsThatItCannotHash) {
 }
 
 }  // namespace
-}  // namespace slidekit::lsh
+}  // namespace slidekit::lsh::family_test

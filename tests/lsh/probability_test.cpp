@@ -12,7 +12,7 @@
 #include <slidekit/lsh/tables.hpp>
 #include <slidekit/system/random.hpp>
 
-namespace slidekit::lsh {
+namespace slidekit::lsh::probability_test {
 namespace {
 
 constexpr std::uint32_t kDim = 64;
@@ -96,4 +96,4 @@ TEST(RetrievalProbability, MakesTheEstimateOfAPartitionFunctionUnbiased) {
 }
 
 }  // namespace
-}  // namespace slidekit::lsh
+}  // namespace slidekit::lsh::probability_test

@@ -12,7 +12,7 @@
 #include <slidekit/lsh/family.hpp>
 #include <slidekit/system/random.hpp>
 
-namespace slidekit::lsh {
+namespace slidekit::lsh::probes_test {
 namespace {
 
 using Keys = std::vector<std::uint32_t>;
@@ -150,4 +150,4 @@ TEST(HashQueries, DoNotDependOnTheirNeighbours) {
 }
 
 }  // namespace
-}  // namespace slidekit::lsh
+}  // namespace slidekit::lsh::probes_test

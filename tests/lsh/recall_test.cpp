@@ -18,7 +18,7 @@
 #include <slidekit/system/random.hpp>
 #include <slidekit/system/runtime.hpp>
 
-namespace slidekit::lsh {
+namespace slidekit::lsh::recall_test {
 namespace {
 
 constexpr std::uint32_t kDim = 96;
@@ -110,4 +110,4 @@ TEST(Recall, IsWhatTheAnglesSay) {
 }
 
 }  // namespace
-}  // namespace slidekit::lsh
+}  // namespace slidekit::lsh::recall_test

@@ -9,7 +9,7 @@
 
 #include "keyed_ids.hpp"
 
-namespace slidekit::lsh {
+namespace slidekit::lsh::tables_test {
 namespace {
 
 using test::contents_of;
@@ -119,4 +119,4 @@ TEST(Tables, TakeTheBytesThatTheySay) {
 }
 
 }  // namespace
-}  // namespace slidekit::lsh
+}  // namespace slidekit::lsh::tables_test

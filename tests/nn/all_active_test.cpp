@@ -11,7 +11,7 @@
 #include "toy_networks.hpp"
 #include "toy_points.hpp"
 
-namespace slidekit::nn {
+namespace slidekit::nn::all_active_test {
 namespace {
 
 constexpr std::uint32_t kFeatures = 200;
@@ -117,4 +117,4 @@ TEST(AllNeuronsActive, UniformWithManyDrawsAgreesWithFull) {
 }
 
 }  // namespace
-}  // namespace slidekit::nn
+}  // namespace slidekit::nn::all_active_test

@@ -19,7 +19,7 @@
 #include "toy_networks.hpp"
 #include "toy_points.hpp"
 
-namespace slidekit::nn {
+namespace slidekit::nn::depth_test {
 namespace {
 
 using testing::ReferenceStack;
@@ -331,4 +331,4 @@ TEST(DepthRefusals, NameTheLayerAndTheRemedy) {
 }
 
 }  // namespace
-}  // namespace slidekit::nn
+}  // namespace slidekit::nn::depth_test

@@ -8,10 +8,11 @@
 #include <slidekit/data/batches.hpp>
 #include <slidekit/nn/network.hpp>
 
+#include "sanitized.hpp"
 #include "toy_networks.hpp"
 #include "toy_points.hpp"
 
-namespace slidekit::nn {
+namespace slidekit::nn::determinism_test {
 namespace {
 
 constexpr std::uint32_t kFeatures = 500;
@@ -65,7 +66,8 @@ class Determinism : public ::testing::TestWithParam<Case> {};
 
 TEST_P(Determinism, AnyNumberOfThreadsGivesTheSameBits) {
     const Outcome alone = train(GetParam(), 1, 3);
-    for (const unsigned threads : {2U, 3U, 4U}) {
+    const bool few = testing::kSanitized;  // a sanitizer's threads take ten times as long
+    for (const unsigned threads : few ? std::vector{4U} : std::vector{2U, 3U, 4U}) {
         const Outcome together = train(GetParam(), threads, 3);
         EXPECT_TRUE(together.bits == alone.bits) << threads << " threads";
         EXPECT_EQ(together.sums.loss, alone.sums.loss) << threads << " threads";
@@ -76,6 +78,8 @@ TEST_P(Determinism, AnyNumberOfThreadsGivesTheSameBits) {
 }
 
 TEST_P(Determinism, OneSeedRepeatsAndAnotherDiffers) {
+    if (testing::kSanitized)
+        GTEST_SKIP() << "says nothing that AnyNumberOfThreads does not, to a sanitizer";
     const Outcome first = train(GetParam(), 4, 3);
     EXPECT_TRUE(train(GetParam(), 4, 3).bits == first.bits);
     EXPECT_FALSE(train(GetParam(), 4, 4).bits == first.bits);
@@ -135,4 +139,4 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& tested) { return tested.param.name; });
 
 }  // namespace
-}  // namespace slidekit::nn
+}  // namespace slidekit::nn::determinism_test

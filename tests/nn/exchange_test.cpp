@@ -22,7 +22,7 @@
 #include "nn/sampled_softmax.hpp"
 #include "toy_points.hpp"
 
-namespace slidekit::nn {
+namespace slidekit::nn::exchange_test {
 namespace {
 
 constexpr std::uint32_t kNeurons = 1500;
@@ -161,4 +161,4 @@ TEST_P(Exchanged, TwoProcessesTrainTheLayerOfOne) {
 }
 
 }  // namespace
-}  // namespace slidekit::nn
+}  // namespace slidekit::nn::exchange_test

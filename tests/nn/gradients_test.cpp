@@ -19,7 +19,7 @@
 #include "toy_networks.hpp"
 #include "toy_points.hpp"
 
-namespace slidekit::nn {
+namespace slidekit::nn::gradients_test {
 namespace {
 
 using testing::ReferenceNetwork;
@@ -210,4 +210,4 @@ INSTANTIATE_TEST_SUITE_P(Outputs,
                          [](const auto& tested) { return tested.param.name; });
 
 }  // namespace
-}  // namespace slidekit::nn
+}  // namespace slidekit::nn::gradients_test

@@ -13,7 +13,7 @@
 #include <slidekit/system/random.hpp>
 #include <slidekit/system/runtime.hpp>
 
-namespace slidekit::nn {
+namespace slidekit::nn::grouping_test {
 namespace {
 
 struct Pairs {
@@ -176,4 +176,4 @@ TEST(Grouping, PiecesAreOfAboutEqualWork) {
 }
 
 }  // namespace
-}  // namespace slidekit::nn
+}  // namespace slidekit::nn::grouping_test

@@ -16,7 +16,7 @@
 #include "toy_networks.hpp"
 #include "toy_points.hpp"
 
-namespace slidekit::nn {
+namespace slidekit::nn::hogwild_test {
 namespace {
 
 constexpr std::uint32_t kFeatures = 300;
@@ -252,4 +252,4 @@ TEST(HogwildSteps, WhatTheyDoNotKnowIsRefusedByName) {
 }
 
 }  // namespace
-}  // namespace slidekit::nn
+}  // namespace slidekit::nn::hogwild_test

@@ -11,7 +11,7 @@
 #include "toy_networks.hpp"
 #include "toy_points.hpp"
 
-namespace slidekit::nn {
+namespace slidekit::nn::isa_levels_test {
 namespace {
 
 constexpr std::uint32_t kLabels = 300;
@@ -76,4 +76,4 @@ INSTANTIATE_TEST_SUITE_P(Levels,
                          });
 
 }  // namespace
-}  // namespace slidekit::nn
+}  // namespace slidekit::nn::isa_levels_test

@@ -13,7 +13,7 @@
 #include <slidekit/system/random.hpp>
 #include <slidekit/system/runtime.hpp>
 
-namespace slidekit::nn {
+namespace slidekit::nn::linear_scan_test {
 namespace {
 
 using kernels::RowMatrix;
@@ -286,4 +286,4 @@ TEST(Standout, DrawsDifferBySampleStepAndSeed) {
 }
 
 }  // namespace
-}  // namespace slidekit::nn
+}  // namespace slidekit::nn::linear_scan_test

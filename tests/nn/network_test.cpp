@@ -17,7 +17,7 @@
 #include "toy_networks.hpp"
 #include "toy_points.hpp"
 
-namespace slidekit::nn {
+namespace slidekit::nn::network_test {
 namespace {
 
 constexpr std::uint32_t kFeatures = 60;
@@ -235,4 +235,4 @@ TEST(Network, BytesCoverWhatTheRegionsTake) {
 }
 
 }  // namespace
-}  // namespace slidekit::nn
+}  // namespace slidekit::nn::network_test

@@ -7,7 +7,7 @@
 #include <slidekit/nn/parameters.hpp>
 #include <slidekit/system/random.hpp>
 
-namespace slidekit::nn {
+namespace slidekit::nn::optimizers_test {
 namespace {
 
 constexpr std::uint32_t kRows = 40, kDim = 19;
@@ -131,4 +131,4 @@ TEST(Parameters, NameTheFirstRowThatIsNotFinite) {
 }
 
 }  // namespace
-}  // namespace slidekit::nn
+}  // namespace slidekit::nn::optimizers_test

@@ -14,7 +14,7 @@
 #include "reference_network.hpp"
 #include "toy_points.hpp"
 
-namespace slidekit::nn {
+namespace slidekit::nn::predict_test {
 namespace {
 
 constexpr std::uint32_t kFeatures = 30;
@@ -139,4 +139,4 @@ TEST(Predict, DoesNotChangeTheNetworkItIsAskedOf) {
 }
 
 }  // namespace
-}  // namespace slidekit::nn
+}  // namespace slidekit::nn::predict_test

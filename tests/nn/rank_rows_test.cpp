@@ -13,7 +13,7 @@
 #include <slidekit/system/random.hpp>
 #include <slidekit/system/runtime.hpp>
 
-namespace slidekit::nn {
+namespace slidekit::nn::rank_rows_test {
 namespace {
 
 // Rows of normal weights with a bias each, and their 8-bit copies.
@@ -137,4 +137,4 @@ TEST(RankRows, RefreshReplacesOneRowAlone) {
 }
 
 }  // namespace
-}  // namespace slidekit::nn
+}  // namespace slidekit::nn::rank_rows_test

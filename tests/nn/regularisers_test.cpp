@@ -8,7 +8,7 @@
 #include "toy_networks.hpp"
 #include "toy_points.hpp"
 
-namespace slidekit::nn {
+namespace slidekit::nn::regularisers_test {
 namespace {
 
 constexpr std::uint32_t kFeatures = 12, kLabels = 9;
@@ -53,4 +53,4 @@ TEST(ClipNorm, ShortensWhatASampleSendsBackAndNothingElse) {
 }
 
 }  // namespace
-}  // namespace slidekit::nn
+}  // namespace slidekit::nn::regularisers_test

@@ -14,7 +14,7 @@
 #include "toy_networks.hpp"
 #include "toy_points.hpp"
 
-namespace slidekit::nn {
+namespace slidekit::nn::retrieve_test {
 namespace {
 
 constexpr std::uint32_t kFeatures = 40;
@@ -186,4 +186,4 @@ TEST(Retrieve, TablesOfTrainingAreDescribedAndThoseOfPredictionBefore) {
 }
 
 }  // namespace
-}  // namespace slidekit::nn
+}  // namespace slidekit::nn::retrieve_test

@@ -12,7 +12,7 @@
 
 #include <slidekit/nn/network.hpp>
 
-namespace slidekit::nn {
+namespace slidekit::nn::row_tables_test {
 namespace {
 
 constexpr std::uint32_t kRows = 1000;
@@ -196,4 +196,4 @@ TEST(RowTables, WithoutRowsAreEmpty) {
 }
 
 }  // namespace
-}  // namespace slidekit::nn
+}  // namespace slidekit::nn::row_tables_test

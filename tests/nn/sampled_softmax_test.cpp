@@ -13,7 +13,7 @@
 #include "toy_networks.hpp"
 #include "toy_points.hpp"
 
-namespace slidekit::nn {
+namespace slidekit::nn::sampled_softmax_test {
 namespace {
 
 constexpr std::uint32_t kFeatures = 100;
@@ -265,4 +265,4 @@ TEST(SampledSoftmax, BaselinesHaveNoTables) {
 }
 
 }  // namespace
-}  // namespace slidekit::nn
+}  // namespace slidekit::nn::sampled_softmax_test

@@ -10,7 +10,7 @@
 #include "toy_networks.hpp"
 #include "toy_points.hpp"
 
-namespace slidekit::nn {
+namespace slidekit::nn::sampling_test {
 namespace {
 
 constexpr std::uint32_t kFeatures = 100;
@@ -163,4 +163,4 @@ TEST(Sampling, CorrectionIsRefusedWhereNoProbabilityIsKnown) {
 }
 
 }  // namespace
-}  // namespace slidekit::nn
+}  // namespace slidekit::nn::sampling_test

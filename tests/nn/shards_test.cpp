@@ -11,11 +11,11 @@
 #include <slidekit/nn/network.hpp>
 #include <slidekit/system/error.hpp>
 
-#include "../system/child.hpp"
+#include "sanitized.hpp"
 #include "toy_networks.hpp"
 #include "toy_points.hpp"
 
-namespace slidekit::nn {
+namespace slidekit::nn::shards_test {
 namespace {
 
 constexpr std::uint32_t kFeatures = 300;
@@ -213,4 +213,4 @@ TEST(ShardsOfStandout, AreRefusedByName) {
 }
 
 }  // namespace
-}  // namespace slidekit::nn
+}  // namespace slidekit::nn::shards_test

@@ -12,7 +12,7 @@
 
 #include "nn/shared_negatives.hpp"
 
-namespace slidekit::nn {
+namespace slidekit::nn::shared_negatives_test {
 namespace {
 
 constexpr std::uint32_t kNeurons = 20;
@@ -103,4 +103,4 @@ TEST(SharedNegatives, RefuseCountsThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace slidekit::nn
+}  // namespace slidekit::nn::shared_negatives_test

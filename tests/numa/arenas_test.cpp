@@ -17,7 +17,7 @@
 
 #include "nodes_of_pages.hpp"
 
-namespace slidekit::system {
+namespace slidekit::system::arenas_test {
 namespace {
 
 NodeId node_of_this_thread() {
@@ -92,4 +92,4 @@ TEST_P(Arenas, FirstTouchPlacesPagesOnTheirNode) {
 }
 
 }  // namespace
-}  // namespace slidekit::system
+}  // namespace slidekit::system::arenas_test

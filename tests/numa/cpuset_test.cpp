@@ -14,7 +14,7 @@
 #include "child.hpp"
 #include "guest.hpp"
 
-namespace slidekit::system {
+namespace slidekit::system::cpuset_test {
 namespace {
 
 using testing::exit_code_in_child;
@@ -65,4 +65,4 @@ TEST(Cpuset, ProcessorsOfForbiddenNodesWorkOnTheNearest) {
 }
 
 }  // namespace
-}  // namespace slidekit::system
+}  // namespace slidekit::system::cpuset_test

@@ -18,7 +18,7 @@
 #include "child.hpp"
 #include "guest.hpp"
 
-namespace slidekit::system {
+namespace slidekit::system::machine_test {
 namespace {
 
 using testing::exit_code_in_child;
@@ -154,4 +154,4 @@ TEST_F(Guest, KeepsToTheProcessorsThatItIsAllowed) {
 }
 
 }  // namespace
-}  // namespace slidekit::system
+}  // namespace slidekit::system::machine_test

@@ -18,7 +18,7 @@
 #include "guest.hpp"
 #include "nodes_of_pages.hpp"
 
-namespace slidekit::system {
+namespace slidekit::system::pages_test {
 namespace {
 
 using testing::nodes_of_pages;
@@ -207,4 +207,4 @@ TEST_P(GuestPages, OfANodeWithoutProcessorsCanBeAskedFor) {
 }
 
 }  // namespace
-}  // namespace slidekit::system
+}  // namespace slidekit::system::pages_test

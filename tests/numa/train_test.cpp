@@ -21,7 +21,7 @@
 #include "files.hpp"
 #include "temporary_folder.hpp"
 
-namespace slidekit {
+namespace slidekit::train_test {
 namespace {
 
 using Json = nlohmann::json;
@@ -179,4 +179,4 @@ TEST_F(Train, PagesThatCannotBeBoundArePlacedByFirstTouch) {
 }
 
 }  // namespace
-}  // namespace slidekit
+}  // namespace slidekit::train_test

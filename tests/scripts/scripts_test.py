@@ -326,7 +326,7 @@ class NumaGuests(Folder):
     def build(self):
         """A build with one program, an earlier run's cases beside it."""
         (self.dir / "tests/numa").mkdir(parents=True)
-        shutil.copy("/bin/true", self.dir / "tests/numa/numa_true_test")
+        shutil.copy("/bin/true", self.dir / "tests/numa/numa_tests")
         (self.dir / "build.ninja").touch()
         (self.dir / "cases.xml").touch()
         return "--builddir", self.dir, f"--gtest_output=xml:{self.dir / 'cases.xml'}"

@@ -21,7 +21,7 @@
 #include <slidekit/system/executor.hpp>
 #include <slidekit/system/topology.hpp>
 
-namespace slidekit::system {
+namespace slidekit::system::domains_test {
 namespace {
 
 const Topology& machine() {
@@ -212,4 +212,4 @@ TEST(TopologyCut, GivesEachDomainAProcessorEvenWhereThereAreFewer) {
 }
 
 }  // namespace
-}  // namespace slidekit::system
+}  // namespace slidekit::system::domains_test

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-namespace slidekit {
+namespace slidekit::error_test {
 namespace {
 
 TEST(Error, TextIsPlaceThenMatter) {
@@ -24,4 +24,4 @@ TEST(Error, IsCaughtAsARuntimeErrorAcrossTheLibrary) {
 }
 
 }  // namespace
-}  // namespace slidekit
+}  // namespace slidekit::error_test

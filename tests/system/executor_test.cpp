@@ -16,7 +16,7 @@
 #include <slidekit/system/random.hpp>
 #include <slidekit/system/topology.hpp>
 
-namespace slidekit::system {
+namespace slidekit::system::executor_test {
 namespace {
 
 const Topology& machine() {
@@ -207,4 +207,4 @@ TEST(Executor, RefusesAnAbsurdNumberOfThreads) {
 }
 
 }  // namespace
-}  // namespace slidekit::system
+}  // namespace slidekit::system::executor_test

@@ -20,11 +20,12 @@
 
 #include "child.hpp"
 #include "deny.hpp"
+#include "sanitized.hpp"
 #include "system/found_pages.hpp"
 #include "system/limits.hpp"
 #include "system/pages.hpp"
 
-namespace slidekit::system {
+namespace slidekit::system::faults_test {
 namespace {
 
 using ::testing::AllOf;
@@ -284,4 +285,4 @@ TEST(HugePool, OfGiganticPagesIsTriedFirstAndOnlyWhereWanted) {
 }
 
 }  // namespace
-}  // namespace slidekit::system
+}  // namespace slidekit::system::faults_test

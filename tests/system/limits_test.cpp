@@ -7,7 +7,7 @@
 
 #include "fake_root.hpp"
 
-namespace slidekit::system::detail {
+namespace slidekit::system::detail::limits_test {
 namespace {
 
 constexpr std::uint64_t kMiB = 1 << 20;
@@ -128,4 +128,4 @@ TEST(ProcessorQuota, ReadsVersion1) {
 }
 
 }  // namespace
-}  // namespace slidekit::system::detail
+}  // namespace slidekit::system::detail::limits_test

@@ -14,6 +14,7 @@
 #include <slidekit/system/tbb_view.hpp>
 
 #include "child.hpp"
+#include "sanitized.hpp"
 
 // Stands before the C library's for every library of this program: libtbbbind is not to be had.
 extern "C" __attribute__((visibility("default"))) void* dlopen(const char* file,
@@ -24,7 +25,7 @@ extern "C" __attribute__((visibility("default"))) void* dlopen(const char* file,
     return real(file, flags);
 }
 
-namespace slidekit::system {
+namespace slidekit::system::machine_faults_test {
 namespace {
 
 using testing::exit_code_in_child;
@@ -91,4 +92,4 @@ TEST(MachineFaults, OneProcessorIsOneThreadAndAsManyDomainsAsAreAsked) {
 }
 
 }  // namespace
-}  // namespace slidekit::system
+}  // namespace slidekit::system::machine_faults_test

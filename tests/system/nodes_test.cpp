@@ -19,7 +19,7 @@
 #include "deny.hpp"
 #include "system/limits.hpp"
 
-namespace slidekit::system {
+namespace slidekit::system::nodes_test {
 namespace {
 
 using ::testing::AllOf;
@@ -225,4 +225,4 @@ TEST_P(Nodes, ReplicasAreOneADomain) {
 }
 
 }  // namespace
-}  // namespace slidekit::system
+}  // namespace slidekit::system::nodes_test

@@ -16,7 +16,7 @@
 #include "system/found_pages.hpp"
 #include "system/pages.hpp"
 
-namespace slidekit::system::detail {
+namespace slidekit::system::detail::placement_test {
 namespace {
 
 using ::testing::AllOf;
@@ -207,4 +207,4 @@ TEST_F(FindPages, PagesThatWereNeverTouchedAreUnknown) {
 }
 
 }  // namespace
-}  // namespace slidekit::system::detail
+}  // namespace slidekit::system::detail::placement_test

@@ -20,7 +20,7 @@
 #include <slidekit/system/random.hpp>
 #include <slidekit/system/runtime.hpp>
 
-namespace slidekit::system {
+namespace slidekit::system::pool_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -202,4 +202,4 @@ TEST(RuntimePool, IsOnTheDomainByThePolicyOfTheRuntime) {
 }
 
 }  // namespace
-}  // namespace slidekit::system
+}  // namespace slidekit::system::pool_test

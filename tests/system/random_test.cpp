@@ -11,7 +11,7 @@
 
 #include <gtest/gtest.h>
 
-namespace slidekit::system {
+namespace slidekit::system::random_test {
 namespace {
 
 // From a second implementation, in Python. A change here changes every model: it is a decision.
@@ -127,4 +127,4 @@ TEST(Stream, ServesStandardAlgorithms) {
 }
 
 }  // namespace
-}  // namespace slidekit::system
+}  // namespace slidekit::system::random_test

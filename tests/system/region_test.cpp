@@ -19,8 +19,9 @@
 #include <slidekit/system/error.hpp>
 
 #include "child.hpp"
+#include "sanitized.hpp"
 
-namespace slidekit::system {
+namespace slidekit::system::region_test {
 namespace {
 
 using ::testing::AllOf;
@@ -252,4 +253,4 @@ TEST(Memory, AvailableIsSaneAndPeakFollowsUse) {
 }
 
 }  // namespace
-}  // namespace slidekit::system
+}  // namespace slidekit::system::region_test

@@ -8,7 +8,7 @@
 
 #include <slidekit/system/error.hpp>
 
-namespace slidekit::system {
+namespace slidekit::system::runtime_test {
 namespace {
 
 constexpr std::size_t kMiB = std::size_t{1} << 20;
@@ -41,4 +41,4 @@ TEST(Runtime, WorksAfterAMove) {
 }
 
 }  // namespace
-}  // namespace slidekit::system
+}  // namespace slidekit::system::runtime_test

@@ -36,7 +36,7 @@ void __itt_task_end(const __itt_domain* domain) {
 
 #endif
 
-namespace slidekit::system {
+namespace slidekit::system::task_test {
 namespace {
 
 void step() {
@@ -69,4 +69,4 @@ TEST(Task, IsNothingWithoutTheOption) {
 #endif
 
 }  // namespace
-}  // namespace slidekit::system
+}  // namespace slidekit::system::task_test

@@ -6,9 +6,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "child.hpp"
+#include "sanitized.hpp"
 
-namespace slidekit::system {
+namespace slidekit::system::tbb_view_test {
 namespace {
 
 TEST(TbbView, HasOurDomainsOrSaysWhatIsMissing) {
@@ -38,4 +38,4 @@ TEST(TbbView, IsNotAskedWhereHwlocIsToldToLookElsewhere) {
 }
 
 }  // namespace
-}  // namespace slidekit::system
+}  // namespace slidekit::system::tbb_view_test

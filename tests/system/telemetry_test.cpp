@@ -18,10 +18,11 @@
 
 #include "child.hpp"
 #include "deny.hpp"
+#include "sanitized.hpp"
 #include "system/vmstat.hpp"
 #include "temporary_folder.hpp"
 
-namespace slidekit::system {
+namespace slidekit::system::telemetry_test {
 namespace {
 
 using testing::exit_code_in_child;
@@ -131,4 +132,4 @@ TEST(Vmstat, GrowthIsByNameAndSaysWhatTheKernelLacks) {
 }
 
 }  // namespace
-}  // namespace slidekit::system
+}  // namespace slidekit::system::telemetry_test

@@ -16,9 +16,10 @@
 #include <slidekit/system/error.hpp>
 
 #include "child.hpp"
+#include "sanitized.hpp"
 #include "temporary_folder.hpp"
 
-namespace slidekit::system {
+namespace slidekit::system::topology_test {
 namespace {
 
 using testing::exit_code_in_child;
@@ -267,4 +268,4 @@ TEST(Topology, WithoutHwlocThereIsOneDomainAndANote) {
 }
 
 }  // namespace
-}  // namespace slidekit::system
+}  // namespace slidekit::system::topology_test

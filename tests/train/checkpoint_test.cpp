@@ -27,7 +27,7 @@
 #include "files.hpp"
 #include "temporary_folder.hpp"
 
-namespace slidekit::train {
+namespace slidekit::train::checkpoint_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -303,4 +303,4 @@ TEST(Checkpoint, AReadOnlyFolderIsRefusedAtOnce) {
 }
 
 }  // namespace
-}  // namespace slidekit::train
+}  // namespace slidekit::train::checkpoint_test

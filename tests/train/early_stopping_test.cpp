@@ -14,7 +14,7 @@
 #include "toy_networks.hpp"
 #include "toy_points.hpp"
 
-namespace slidekit::train {
+namespace slidekit::train::early_stopping_test {
 namespace {
 
 TEST(EarlyStopping, CountsEvaluationsSinceTheFirstOfTheBest) {
@@ -133,4 +133,4 @@ TEST(EarlyStopping, NeedsPointsToLookAtOfTheSameWidths) {
 }
 
 }  // namespace
-}  // namespace slidekit::train
+}  // namespace slidekit::train::early_stopping_test

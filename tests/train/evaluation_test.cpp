@@ -7,7 +7,7 @@
 
 #include "toy_points.hpp"
 
-namespace slidekit::train {
+namespace slidekit::train::evaluation_test {
 namespace {
 
 // Its logits are its output biases, so that every point ranks the labels 0, 1, 2, ...
@@ -99,4 +99,4 @@ TEST(Evaluation, CountsEachPointOfManyOnce) {
 }
 
 }  // namespace
-}  // namespace slidekit::train
+}  // namespace slidekit::train::evaluation_test

@@ -9,7 +9,7 @@
 
 #include "toy_points.hpp"
 
-namespace slidekit::train {
+namespace slidekit::train::metrics_test {
 namespace {
 
 using Ids = std::vector<std::uint32_t>;
@@ -127,4 +127,4 @@ TEST(Propensities, AreProbabilitiesForTheSmallestSetsToo) {
 }
 
 }  // namespace
-}  // namespace slidekit::train
+}  // namespace slidekit::train::metrics_test

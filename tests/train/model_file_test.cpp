@@ -25,7 +25,7 @@
 #include "toy_networks.hpp"
 #include "toy_points.hpp"
 
-namespace slidekit::train {
+namespace slidekit::train::model_file_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -350,4 +350,4 @@ TEST(ModelFile, FailureLeavesTheOldModelAndNothingElse) {
 }
 
 }  // namespace
-}  // namespace slidekit::train
+}  // namespace slidekit::train::model_file_test

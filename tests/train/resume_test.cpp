@@ -25,7 +25,7 @@
 #include "toy_networks.hpp"
 #include "toy_points.hpp"
 
-namespace slidekit::train {
+namespace slidekit::train::resume_test {
 namespace {
 
 using ::testing::AllOf;
@@ -309,4 +309,4 @@ TEST(ResumedRun, DivergenceNamesTheLastGoodCheckpoint) {
 }
 
 }  // namespace
-}  // namespace slidekit::train
+}  // namespace slidekit::train::resume_test

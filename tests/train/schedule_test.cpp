@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-namespace slidekit::train {
+namespace slidekit::train::schedule_test {
 namespace {
 
 std::vector<std::uint64_t> due_steps(RebuildSchedule schedule, std::uint64_t steps) {
@@ -97,4 +97,4 @@ TEST(LearningRateFactor, StepFallsByItsFactor) {
 }
 
 }  // namespace
-}  // namespace slidekit::train
+}  // namespace slidekit::train::schedule_test

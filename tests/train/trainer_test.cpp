@@ -16,7 +16,7 @@
 #include "toy_networks.hpp"
 #include "toy_points.hpp"
 
-namespace slidekit::train {
+namespace slidekit::train::trainer_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -404,4 +404,4 @@ TEST(LabelCounts, GoWithTheMetLabels) {
 }
 
 }  // namespace
-}  // namespace slidekit::train
+}  // namespace slidekit::train::trainer_test
