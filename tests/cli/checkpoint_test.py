@@ -116,7 +116,7 @@ class Checkpoints(unittest.TestCase):
         self.assertEqual(self.checkpointed("--log", self.log).returncode, 0)
         log = self.log.read_bytes()
         resume = ("--checkpoint", self.folder, "--resume", "--log", self.log)
-        self.refused(2, "training lr is 0.01 there and 0.02 here; give the same", *resume, "--lr", 0.02)
+        self.refused(2, "training weight-decay is 0 there and 0.5 here; give the same", *resume, "--weight-decay", 0.5)
         self.refused(2, "network hidden is 16 there and 8 here", *resume, "--hidden", 8)
         self.refused(2, "training epochs is 4 there and 5 here", *resume, epochs=5)
         (self.dir / "train.txt").write_text(synthetic(600, 3))
@@ -177,6 +177,19 @@ class Checkpoints(unittest.TestCase):
                             "--checkpoint-every", 1, "--output", "full", "--optimizer", "sgd", "--lr", 1e30, "--warm-up", 3)
         for step in self.steps():
             self.assertIn("the last good checkpoint is ", done.err)
+
+    def test_a_training_that_diverged_goes_on_with_a_lower_rate(self):
+        run = ("--checkpoint", self.folder, "--checkpoint-every", 1000, "--output", "full", "--optimizer", "sgd",
+               "--lr-schedule", "constant")
+        self.assertEqual(self.run_to_end(*run, "--lr", 0.1, epochs=1).returncode, 0)
+        good = self.steps()[-1]
+        self.refused(1, "diverged.*the last good checkpoint is .*, which a run with a lower rate can go on from",
+                     *run, "--resume", "--lr", 1e30, epochs=2)
+        went_on = self.run_to_end(*run, "--resume", "--lr", 0.05, "--model", self.dir / "model", epochs=2)
+        self.assertEqual(went_on.returncode, 0, went_on.err)
+        self.assertRegex(went_on.err, "lr was .* and is 0.05 from here on")
+        self.assertGreater(self.steps()[-1], good)
+        self.assertTrue((self.dir / "model").exists())
 
 
 if __name__ == "__main__":

@@ -52,7 +52,9 @@ struct Toy {
 };
 
 RunFields run() {
-    return {.network = {{"hidden", "4"}}, .data = {{"points", "9"}}, .training = {{"lr", "0.1"}}};
+    return {.network = {{"hidden", "4"}},
+            .data = {{"points", "9"}},
+            .training = {{"batch", "32"}, {"lr", "0.1"}, {"output-lr", "0.1"}}};
 }
 
 void write(CheckpointFolder& folder, std::uint64_t step, const RunFields& of = run()) {
@@ -166,9 +168,9 @@ TEST(Checkpoint, AnotherRunIsRefusedByName) {
         return message_of(code, [&] { (void)checkpoints.find(other); });
     };
     RunFields other = run();
-    other.training["lr"] = "0.2";
+    other.training["batch"] = "64";
     EXPECT_THAT(refusal(other, ErrorCode::usage),
-                HasSubstr("training lr is 0.1 there and 0.2 here; give the same"));
+                HasSubstr("training batch is 32 there and 64 here; give the same"));
     other = run();
     other.network["hidden"] = "8";
     EXPECT_THAT(refusal(other, ErrorCode::usage),
@@ -184,6 +186,20 @@ TEST(Checkpoint, AnotherRunIsRefusedByName) {
     other.network.clear();
     EXPECT_THAT(refusal(other, ErrorCode::usage),
                 HasSubstr("network hidden is 4 there and not set here"));
+}
+
+TEST(Checkpoint, AnotherLearningRateGoesOnAndIsSaid) {
+    const TemporaryFolder folder;
+    {
+        CheckpointFolder checkpoints(folder.path(), Resume::no);
+        write(checkpoints, 1);
+    }
+    CheckpointFolder checkpoints(folder.path(), Resume::yes);
+    RunFields other = run();
+    other.training["output-lr"] = "0.01";
+    EXPECT_EQ(checkpoints.find(other), 1U);
+    EXPECT_THAT(checkpoints.notes(),
+                ElementsAre(HasSubstr("output-lr was 0.1 and is 0.01 from here on")));
 }
 
 TEST(Checkpoint, AnotherFormatOrKindIsRefusedByName) {

@@ -90,13 +90,19 @@ std::string metadata_of(std::uint64_t step, const RunFields& run) {
     return metadata.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-// Throws where a field of a section differs.
+// A learning rate may change: one that was too high is what a run goes on with a lower one from.
+bool may_change(std::string_view name) {
+    return name == "lr" || name.ends_with("-lr") || name.ends_with(".lr");
+}
+
+// Throws where a field of a section differs, or says so where it may.
 void compare(const fs::path& file,
              const json& metadata,
              const char* section,
              const Fields& here,
              ErrorCode code,
-             const char* remedy) {
+             const char* remedy,
+             std::vector<std::string>& notes) {
     const auto refuse = [&](const std::string& name, const json& there, const std::string& own) {
         throw Error(code,
                     file.string(),
@@ -110,14 +116,26 @@ void compare(const fs::path& file,
     };
     json there = metadata.value(section, json());
     if (!there.is_object()) there = json::object();
-    for (const auto& [name, value] : here)
-        if (there.value(name, json()) != value) refuse(name, there.value(name, json()), value);
+    for (const auto& [name, value] : here) {
+        const json other = there.value(name, json());
+        if (other == value) continue;
+        if (!may_change(name) || !other.is_string()) refuse(name, other, value);
+        notes.push_back(
+            fmt::format("{} was {} and is {} from here on: the run goes on, but not "
+                        "with the bits of one that was never stopped",
+                        name,
+                        other.get<std::string>(),
+                        value));
+    }
     for (const auto& [name, value] : there.items())
         if (!here.contains(name)) refuse(name, value, "not set");
 }
 
-// Throws where a whole checkpoint is not of this run.
-void check_run(const fs::path& file, const data::TensorFile& tensors, const RunFields& run) {
+// Throws where a whole checkpoint is not of this run; adds what may differ and does.
+void check_run(const fs::path& file,
+               const data::TensorFile& tensors,
+               const RunFields& run,
+               std::vector<std::string>& notes) {
     const auto entry = tensors.metadata().find(kKey);
     const json metadata =
         entry == tensors.metadata().end() ? json() : json::parse(entry->second, nullptr, false);
@@ -138,9 +156,9 @@ void check_run(const fs::path& file, const data::TensorFile& tensors, const RunF
                         SLIDEKIT_VERSION,
                         kFormat));
     }
-    compare(file, metadata, "network", run.network, ErrorCode::usage, "give the same");
-    compare(file, metadata, "data", run.data, ErrorCode::input, "give the same data");
-    compare(file, metadata, "training", run.training, ErrorCode::usage, "give the same");
+    compare(file, metadata, "network", run.network, ErrorCode::usage, "give the same", notes);
+    compare(file, metadata, "data", run.data, ErrorCode::input, "give the same data", notes);
+    compare(file, metadata, "training", run.training, ErrorCode::usage, "give the same", notes);
 }
 
 }  // namespace
@@ -211,7 +229,7 @@ std::optional<std::uint64_t> CheckpointFolder::find(const RunFields& run) {
             state.notes.push_back(fmt::format("skipped: {}", torn.what()));
             continue;
         }
-        check_run(file, *tensors, run);
+        check_run(file, *tensors, run, state.notes);
         const json metadata = json::parse(tensors->metadata().at(kKey));
         const std::string isa(kernels::isa_name(kernels::active_isa()));
         if (metadata.value("isa", "") != isa) {

@@ -56,7 +56,9 @@ void Checkpoints::write(const Progress& progress, StateWalk walk) {
 std::string Checkpoints::remark() const {
     if (config_.folder == nullptr) return "";
     const std::string last = config_.folder->last().string();
-    return last.empty() ? "; there is no checkpoint yet" : "; the last good checkpoint is " + last;
+    return last.empty() ? "; there is no checkpoint yet"
+                        : "; the last good checkpoint is " + last +
+                              ", which a run with a lower rate can go on from";
 }
 
 }  // namespace slidekit::train

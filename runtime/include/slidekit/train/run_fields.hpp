@@ -1,4 +1,5 @@
-// What decides the bits of a run, as named texts: a checkpoint goes on only where all are alike.
+// What decides the bits of a run, as named texts: a checkpoint goes on only where all but learning
+// rates are alike.
 #pragma once
 
 #include <map>
