@@ -1,5 +1,5 @@
-// Whether a sanitizer looks on: what it forbids is skipped, and what it makes ten times as long is shortened where less
-// of it shows the same.
+// Whether a sanitizer looks on: what it forbids is skipped, and what it makes ten times as long is
+// shortened where less of it shows the same.
 #pragma once
 
 namespace slidekit::testing {
