@@ -13,7 +13,9 @@ case "${1-}" in
 esac
 
 builddir=build-arm64
-if [ ! -f "$builddir/build.ninja" ]; then
+if [ -f "$builddir/build.ninja" ]; then
+    [ $# -eq 0 ] || meson configure "$builddir" "$@"
+else
     meson setup "$builddir" --cross-file scripts/cross/aarch64-linux-gnu.ini -Druntime=false -Dbenchmarks=false "$@"
 fi
 # A log of an earlier run would be counted where this build fails.

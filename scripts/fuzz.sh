@@ -26,6 +26,7 @@ fi
 meson compile -C "$builddir"
 
 targets=("$builddir"/tests/fuzz/*_fuzz)
+[ -x "${targets[0]}" ] || { echo "fuzz.sh: $builddir has no fuzz targets; it wants -Dfuzz=true" >&2; exit 2; }
 seconds=$((60 * minutes / ${#targets[@]}))
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 status=0

@@ -21,7 +21,7 @@
 #ifdef SLIDEKIT_TSAN
 #include <sanitizer/tsan_interface.h>
 /// For the function that TBB calls: it reads its captures, which another thread wrote, before its
-/// Piece begins.
+/// Piece begins; and for the Piece itself, where it is not inlined there.
 #define SLIDEKIT_CALLED_BY_TBB __attribute__((no_sanitize("thread")))
 #else
 #define SLIDEKIT_CALLED_BY_TBB
